@@ -1,0 +1,320 @@
+"""The ``DURABLE`` setting: its defaults, its rules, and its values as frozen objects.
+
+``find_problems`` judges a value without reading any setting, for the system checks;
+``get_settings`` is what the rest of the package asks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from django_durable.exceptions import UnknownInstance
+
+DEFAULT_INSTANCE = "default"
+DEFAULT_DATABASE = "default"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FINAL_STATUSES = (
+    "completed",
+    "failed",
+    "cancelled",
+    "compensated",
+    "compensation_failed",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """How much of one queue a worker process takes on at once."""
+
+    concurrency: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is kept of the logs of a step; ``max_length`` counts characters."""
+
+    level: str = "INFO"
+    capture_stdout: bool = True
+    max_entries: int = 1000
+    max_length: int = 10_000
+
+
+_DEFAULT_QUEUES = MappingProxyType({"default": QueueSettings()})
+_DEFAULT_RETENTION: Mapping[str, timedelta | None] = MappingProxyType(
+    dict.fromkeys(FINAL_STATUSES) | {"completed": timedelta(days=30)}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One instance. Durations are seconds; ``retention`` ``None`` means for ever."""
+
+    alias: str
+    database: str = DEFAULT_DATABASE
+    queues: Mapping[str, QueueSettings] = field(default_factory=lambda: _DEFAULT_QUEUES)
+    queue_enabled: bool = True
+    poll_interval: float = 1.0
+    lease: float = 30.0
+    max_lost_attempts: int = 3
+    max_payload_bytes: int = 4_000_000
+    scheduler_interval: float = 1.0
+    retention: Mapping[str, timedelta | None] = field(
+        default_factory=lambda: _DEFAULT_RETENTION
+    )
+    logs: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A fault of the setting: where it is, what is wrong, what would be right."""
+
+    key: str
+    message: str
+    hint: str
+
+
+def get_instances() -> tuple[str, ...]:
+    """Return the names of all instances; ``"default"`` is always one of them."""
+    return tuple(dict.fromkeys((DEFAULT_INSTANCE, *_configured())))
+
+
+@cache
+def get_settings(durable: str = DEFAULT_INSTANCE) -> Settings:
+    """Return the settings of an instance.
+
+    Raises ``UnknownInstance``, or ``ImproperlyConfigured`` with every problem in it.
+    """
+    configured = _configured()
+    if problems := find_problems(configured):
+        raise ImproperlyConfigured(
+            "\n".join(f"{problem.message} {problem.hint}" for problem in problems)
+        )
+    if durable not in get_instances():
+        known = ", ".join(map(_quoted, get_instances()))
+        raise UnknownInstance(
+            f"settings.DURABLE has no instance {_quoted(durable)}. It has: {known}."
+        )
+    return _build(durable, configured.get(durable, {}))
+
+
+def _configured() -> Mapping[str, Any]:
+    value: Mapping[str, Any] = getattr(settings, "DURABLE", {})
+    return value
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "DURABLE":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_durable.conf")
+
+
+def _build(alias: str, given: Mapping[str, Any]) -> Settings:
+    """Return the instance that ``given``, which has no problems, describes."""
+    values = {key.lower(): value for key, value in given.items()}
+    for key in ("poll_interval", "lease", "scheduler_interval"):
+        if key in values:
+            values[key] = float(values[key])
+    if "queues" in values:
+        values["queues"] = MappingProxyType(
+            {name: QueueSettings(**queue) for name, queue in values["queues"].items()}
+        )
+    if "retention" in values:
+        values["retention"] = MappingProxyType(
+            {**_DEFAULT_RETENTION, **values["retention"]}
+        )
+    if "logs" in values:
+        values["logs"] = LogSettings(**values["logs"])
+    return Settings(alias=alias, **values)
+
+
+# What is wrong with a value. A rule takes the key, as a reader would write it, and the
+# value, and yields problems.
+
+Rule: TypeAlias = Callable[[str, object], Iterator[Problem]]
+
+
+def find_problems(
+    value: object, *, databases: Collection[str] | None = None
+) -> list[Problem]:
+    """Return what is wrong with ``value`` as the ``DURABLE`` setting.
+
+    ``databases`` are the aliases of ``settings.DATABASES``, where those are to be
+    checked as well.
+    """
+    if not isinstance(value, Mapping):
+        return list(_mapping("DURABLE", value))
+    found: list[Problem] = []
+    for name, instance in value.items():
+        found.extend(_instance(f"DURABLE[{_quoted(name)}]", name, instance))
+    return [*found, *_database_problems(value, databases)]
+
+
+def _instance(key: str, name: object, value: object) -> Iterator[Problem]:
+    if not isinstance(name, str) or not name:
+        yield _wrong_type(key, name, "a name as the key of an instance")
+    elif name in _INSTANCE_RULES:
+        yield Problem(
+            key,
+            f"{key} is a setting of an instance, not an instance.",
+            f'Write DURABLE = {{"{DEFAULT_INSTANCE}": {{{_quoted(name)}: …}}}}.',
+        )
+    else:
+        yield from _members(_INSTANCE_RULES)(key, value)
+
+
+def _database_problems(
+    value: Mapping[str, Any], databases: Collection[str] | None
+) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, instance in value.items():
+        given = instance if isinstance(instance, Mapping) else {}
+        alias = given.get("DATABASE", DEFAULT_DATABASE)
+        key = f'DURABLE[{_quoted(name)}]["DATABASE"]'
+        if not isinstance(alias, str) or name in _INSTANCE_RULES:
+            continue
+        if databases is not None and alias not in databases:
+            yield Problem(
+                key,
+                f"{key} names {_quoted(alias)}, which is not in DATABASES.",
+                _suggest(alias, databases),
+            )
+        if alias in owners:
+            yield Problem(
+                key,
+                f"{key} is {_quoted(alias)}, which instance {_quoted(owners[alias])} "
+                "has already: the two would take each other's executions.",
+                "Give each instance a database alias of its own.",
+            )
+        owners.setdefault(alias, name)
+
+
+def _members(rules: Mapping[str, Rule]) -> Rule:
+    """Return the rule of a dict that has these keys, each with a rule of its own."""
+
+    def rule(key: str, value: object) -> Iterator[Problem]:
+        if not isinstance(value, Mapping):
+            yield from _mapping(key, value)
+            return
+        for name, member in value.items():
+            path = f"{key}[{_quoted(name)}]"
+            if name in rules:
+                yield from rules[name](path, member)
+            else:
+                message = f"{path} is not a setting."
+                yield Problem(path, message, _suggest(name, rules))
+
+    return rule
+
+
+def _each(member: Rule, *, noun: str) -> Rule:
+    """Return the rule of a dict from names that the user chooses."""
+
+    def rule(key: str, value: object) -> Iterator[Problem]:
+        if not isinstance(value, Mapping):
+            yield from _mapping(key, value)
+            return
+        if not value:
+            yield Problem(key, f"{key} is empty.", f"Name at least one {noun}.")
+        for name, entry in value.items():
+            path = f"{key}[{_quoted(name)}]"
+            if not isinstance(name, str) or not name:
+                yield _wrong_type(path, name, f"the name of a {noun} as the key")
+            else:
+                yield from member(path, entry)
+
+    return rule
+
+
+def _checked(accepts: Callable[[object], bool], wanted: str) -> Rule:
+    """Return the rule of a plain value that ``accepts`` is true of."""
+
+    def rule(key: str, value: object) -> Iterator[Problem]:
+        if not accepts(value):
+            yield _wrong_type(key, value, wanted)
+
+    return rule
+
+
+def _is_int(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_seconds(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value > 0
+
+
+def _is_age(value: object) -> bool:
+    return value is None or (isinstance(value, timedelta) and value > timedelta())
+
+
+def _level(key: str, value: object) -> Iterator[Problem]:
+    if value not in LOG_LEVELS:
+        hint = _suggest(value, LOG_LEVELS)
+        yield Problem(key, f"{key} is {value!r}, which is not a log level.", hint)
+
+
+def _wrong_type(key: str, value: object, wanted: str) -> Problem:
+    return Problem(key, f"{key} is {_shown(value)}.", f"Give {wanted}.")
+
+
+def _suggest(name: object, known: Collection[str]) -> str:
+    """Return "Did you mean …?", or all the names where none is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
+    if near:
+        return f"Did you mean {_quoted(by_folded[near[0]])}?"
+    return f"Known are: {', '.join(map(_quoted, known))}."
+
+
+def _quoted(name: object) -> str:
+    """Return a key as the page on settings writes it, in double quotes."""
+    return f'"{name}"' if isinstance(name, str) else repr(name)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+_flag = _checked(lambda value: isinstance(value, bool), "True or False")
+_seconds = _checked(_is_seconds, "a number of seconds greater than 0")
+_positive = _checked(lambda value: _is_int(value, 1), "a whole number from 1")
+_count = _checked(lambda value: _is_int(value, 0), "a whole number from 0")
+_age = _checked(_is_age, "a timedelta greater than 0, such as days(30), or None")
+_mapping = _checked(lambda value: isinstance(value, Mapping), "a dict")
+_name = _checked(lambda value: isinstance(value, str) and value != "", "a name")
+
+_INSTANCE_RULES: Mapping[str, Rule] = {
+    "DATABASE": _name,
+    "QUEUES": _each(_members({"concurrency": _positive}), noun="queue"),
+    "QUEUE_ENABLED": _flag,
+    "POLL_INTERVAL": _seconds,
+    "LEASE": _seconds,
+    "MAX_LOST_ATTEMPTS": _count,
+    "MAX_PAYLOAD_BYTES": _positive,
+    "SCHEDULER_INTERVAL": _seconds,
+    "RETENTION": _members(dict.fromkeys(FINAL_STATUSES, _age)),
+    "LOGS": _members(
+        {
+            "level": _level,
+            "capture_stdout": _flag,
+            "max_entries": _count,
+            "max_length": _positive,
+        }
+    ),
+}

@@ -1,0 +1,125 @@
+"""What a person or a program answers -> cleaned values, or ``InvalidInput``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext as _
+
+from django_durable.exceptions import InvalidInput
+from django_durable.forms.descriptions import VALUE, Description, form_class_for
+from django_durable.types import InputType
+
+
+def clean_answer(description: Description, value: Any) -> Any:
+    """Return the cleaned answer: a dict for a form, else what was entered or chosen.
+
+    ``value`` holds strings as a browser posts them or Python values as a program gives
+    them. Raises ``InvalidInput``; for what is not a form its ``errors`` are under
+    ``"value"``.
+    """
+    form_class = form_class_for(description)
+    if description["type"] == InputType.FORM:
+        return clean_input(form_class, value)
+    return clean_input(form_class, {VALUE: value})[VALUE]
+
+
+def clean_input(form_class: type[forms.BaseForm], value: Any) -> dict[str, Any]:
+    """Return ``cleaned_data`` of a form for a mapping. Nothing is saved.
+
+    Raises ``InvalidInput``, also for names that the form does not have.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidInput(
+            _("Give a mapping of field names to values, not %(type)s.")
+            % {"type": type(value).__name__}
+        )
+    form = form_class(data=value)
+    _refuse_unknown(form.fields, value)
+    form.data = _split(form.fields, value)
+    for field in form.fields.values():
+        _guard(field)
+    if form.is_valid():
+        return dict(form.cleaned_data)
+    errors = {
+        name: [str(text) for text in texts] for name, texts in form.errors.items()
+    }
+    told = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items())
+    raise InvalidInput(
+        _("The answer is not valid: %(errors)s") % {"errors": told}, errors
+    )
+
+
+def posted_answer(description: Description, post: MultiValueDict[str, str]) -> Any:
+    """Return what ``request.POST`` holds of an answer, to be given to ``clean_answer``.
+
+    Everything else in it, such as the CSRF token, is left out.
+    """
+    form = form_class_for(description)(data=post)
+    if description["type"] != InputType.FORM:
+        widget = form.fields[VALUE].widget
+        return widget.value_from_datadict(post, MultiValueDict(), VALUE)
+    known = _input_names(form.fields)
+    return MultiValueDict({name: post.getlist(name) for name in post if name in known})
+
+
+def _guard(field: forms.Field) -> None:
+    """Let a field of this form refuse what it stumbles over.
+
+    Django's fields rely on strings where a browser posts them; a program may give a
+    date field a number.
+    """
+    clean = field.clean
+
+    def guarded(value: Any, *initial: Any) -> Any:
+        try:
+            return clean(value, *initial)
+        except (AttributeError, TypeError) as error:
+            if value is None or isinstance(value, str):
+                raise
+            raise ValidationError(_("Enter a valid value."), code="invalid") from error
+
+    field.clean = guarded  # type: ignore[method-assign]
+
+
+def _input_names(fields: Mapping[str, forms.Field]) -> set[str]:
+    """Return the names of all inputs: a widget of several parts has several."""
+    parts = {name + part for name, field in fields.items() for part in _parts(field)}
+    return parts.union(fields)
+
+
+def _parts(field: forms.Field) -> list[str]:
+    widget = field.widget
+    if isinstance(widget, forms.MultiWidget):
+        return list(widget.widgets_names)  # type: ignore[attr-defined]
+    is_date = isinstance(widget, forms.SelectDateWidget)
+    return ["_year", "_month", "_day"] if is_date else []
+
+
+def _refuse_unknown(
+    fields: Mapping[str, forms.Field], value: Mapping[str, Any]
+) -> None:
+    known = _input_names(fields)
+    unknown = [str(name) for name in value if name not in known]
+    if unknown:
+        raise InvalidInput(
+            _("There is no field %(unknown)s. The fields are: %(fields)s.")
+            % {"unknown": ", ".join(map(repr, unknown)), "fields": ", ".join(fields)}
+        )
+
+
+def _split(fields: Mapping[str, forms.Field], value: Mapping[str, Any]) -> Any:
+    """Spread a value that a program gives whole over the inputs of its widget."""
+    parts = {
+        name + suffix: part
+        for name, field in fields.items()
+        if isinstance(field.widget, forms.MultiWidget) and name in value
+        for suffix, part in zip(
+            _parts(field), field.widget.decompress(value[name]) or (), strict=False
+        )
+    }
+    return {**value, **parts} if parts else value
