@@ -1,0 +1,40 @@
+"""Paths: names joined by dots, with an index after a round or an item."""
+
+from __future__ import annotations
+
+import re
+
+_INDEX = re.compile(r"\[\d+\]")
+_LAST_INDEX = re.compile(r"\[(\d+)\]\Z")
+
+
+def split(path: str) -> tuple[str, str]:
+    """Return the path of the block around, empty at the top, and the last name."""
+    around, _, name = path.rpartition(".")
+    return around, name
+
+
+def join(around: str, name: str) -> str:
+    """Return the path of ``name`` in the block at ``around``."""
+    return f"{around}.{name}" if around else name
+
+
+def template(path: str) -> str:
+    """Return the path without indices: where the node stands in the graph."""
+    return _INDEX.sub("", path) if "[" in path else path
+
+
+def index_of(path: str) -> int | None:
+    """Return the index at the very end of ``path``."""
+    found = _LAST_INDEX.search(path)
+    return int(found[1]) if found else None
+
+
+def without_index(path: str) -> str:
+    """Return ``path`` without the index at its very end."""
+    return _LAST_INDEX.sub("", path)
+
+
+def round_of(loop: str, *, plus: int = 0) -> str:
+    """Return the path of a round of a loop; without an index it is the first."""
+    return f"{without_index(loop)}[{(index_of(loop) or 0) + plus}]"
