@@ -1,0 +1,27 @@
+"""Whether the present code can go on with an execution that other code began."""
+
+from __future__ import annotations
+
+from django_durable.definition.graph import Graph
+from django_durable.types import ExecutionStatus
+
+
+def missing_code(
+    graph: Graph | None, *, position: str | None, scope: str, status: str
+) -> str | None:
+    """Say what an open execution needs that this code does not have; ``None``: nothing.
+
+    ``graph`` is that of its workflow, or ``None`` when there is no such workflow.
+    ``position`` is where it stands, ``scope`` the path that a lane runs.
+    """
+    if graph is None:
+        return "there is no such workflow"
+    if not graph.has_scope(scope):
+        return f"there is no {scope}, the member of a block that it runs"
+    if status == ExecutionStatus.COMPENSATING:
+        # What it undoes is looked up anew; a step that is gone is passed over.
+        return None
+    path = position or graph.first(scope)
+    if path is not None and graph.find(path) is None:
+        return f"there is no {path}, where it stands"
+    return None
