@@ -1,0 +1,363 @@
+"""Lanes and children: opened by a parked execution, which goes on when they have ended.
+
+Whoever ends one locks the execution that waits for it first. So of two lanes that end
+at the same instant one is the last, and the parent goes on exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, JSONField, Q, QuerySet
+from django.db.models.functions import Cast
+
+from django_durable import clock, codec
+from django_durable.engine.actions import NewLane, OpenLanes
+from django_durable.engine.state import Member
+from django_durable.ids import new_id
+from django_durable.models import Execution, Wait
+from django_durable.models.execution import FINAL
+from django_durable.models.fields import Encoded
+from django_durable.store import announcements, executions, moves, waits, wakeups
+from django_durable.store.leases import Lease, hold
+from django_durable.store.moves import Move, Moved
+from django_durable.types import ErrorInfo, ExecutionStatus, Tree, WaitKind, WaitStatus
+
+REMOVED: Tree = {"$type": "removed"}
+"""Stands in the data of a lane for a key that the lane has deleted.
+
+No value encodes to it: a mapping of the user's that has this key is escaped.
+"""
+
+ITS_TURN = "its turn, for only so many items are open at once"
+"""What an item waits for that ``max_concurrency`` holds back."""
+
+ITS_TURN = "its turn, for only so many items are open at once"
+
+_BATCH = 500
+
+
+def overlay(base: Tree, changes: Tree) -> Tree:
+    """Return the data that a lane sees: what it started from, and what it changed."""
+    merged = {**base, **changes}
+    return {key: value for key, value in merged.items() if value != REMOVED}
+
+
+def changes_to(base: Tree, data: Tree) -> Tree:
+    """Return what turns ``base`` into ``data``: the inverse of ``overlay``."""
+    changed = {
+        key: value
+        for key, value in data.items()
+        if key not in base or not codec.is_same(base[key], value)
+    }
+    return changed | {key: REMOVED for key in base if key not in data}
+
+
+@lru_cache(maxsize=32)
+def data_before(execution_id: UUID, visit: int, using: str) -> Tree:
+    """Return the data of the execution that opened a block, as its lanes start from it.
+
+    It does not change while they run, so it is kept: ``visit`` is part of the key.
+    """
+    is_lane, above, above_visit, tree = (
+        Execution.rows.using(using)
+        .annotate(tree=Cast("data", JSONField()))
+        .values_list("is_lane", "awaited_by", "awaited_visit", "tree")
+        .get(pk=execution_id)
+    )
+    return overlay(data_before(above, above_visit, using), tree) if is_lane else tree
+
+
+def open_lanes(
+    lease: Lease, action: OpenLanes, *, sequence: int, given: Mapping[str, Any]
+) -> bool:
+    """Open the lanes of a block and park its execution, in one transaction.
+
+    ``given`` is what steps around the block get besides the data (``item``). Returns
+    ``False``, and keeps the lease, when there is no lane to open.
+    """
+    if not action.lanes:
+        return False
+    using = lease.using
+    with transaction.atomic(using=using):
+        row = hold(lease)
+        if row.open_lanes:
+            return True
+        _insert_lanes(row, lease, action, sequence, given)
+        wait = Wait(
+            execution_id=lease.owner_id,
+            lane=lease.lane,
+            path=action.path,
+            sequence=sequence,
+            attempt=1,
+            kind=WaitKind.LANES,
+            ordinal=0,
+            status=WaitStatus.OPEN,
+            sentence=f"the members of {action.path}",
+            created_at=clock.db_now(),
+        )
+        wait.save(using=using, force_insert=True)
+        Execution.rows.using(using).filter(pk=row.pk).update(
+            **waits.parked(row, wait),
+            attempt=1,
+            calls=row.calls + 1,
+            current_step=action.path,
+            open_lanes=len(action.lanes),
+            lane_limit=action.limit,
+        )
+    return True
+
+
+def _insert_lanes(
+    row: Execution,
+    lease: Lease,
+    action: OpenLanes,
+    sequence: int,
+    given: Mapping[str, Any],
+) -> None:
+    lanes: list[Execution] = []
+    last = row.pk
+    for number, lane in enumerate(action.lanes):
+        last = new_id(after=last)
+        is_held = action.limit is not None and number >= action.limit
+        lanes.append(_lane(last, row, lease, lane, sequence, given, is_held=is_held))
+    Execution.rows.using(lease.using).bulk_create(lanes, batch_size=_BATCH)
+    wakeups.notify(
+        {lane.queue for lane in lanes if lane.available_at}, using=lease.using
+    )
+
+
+def _lane(
+    id_: UUID,
+    row: Execution,
+    lease: Lease,
+    lane: NewLane,
+    sequence: int,
+    given: Mapping[str, Any],
+    *,
+    is_held: bool,
+) -> Execution:
+    own = {} if lane.index is None else {"item": lane.item, "index": lane.index}
+    is_paused = row.status == ExecutionStatus.PAUSED
+    begins_at = None if is_held else clock.db_now()
+    return Execution(
+        id=id_,
+        workflow=row.workflow,
+        is_lane=True,
+        scope=lane.path,
+        parent_id=lease.owner_id,
+        awaited_by=row.pk,
+        awaited_visit=sequence,
+        status=(
+            ExecutionStatus.PAUSED
+            if is_paused
+            else ExecutionStatus.WAITING
+            if is_held
+            else ExecutionStatus.PENDING
+        ),
+        waiting_for=ITS_TURN if is_held else "",
+        available_at=None if is_paused else begins_at,
+        resumes_at=begins_at if is_paused else None,
+        queue=lane.queue or row.home_queue,
+        home_queue=row.home_queue,
+        priority=row.priority,
+        input=Encoded({**given, **own}),
+        data=Encoded({}),
+    )
+
+
+def members(lease: Lease, *, sequence: int) -> list[Member]:
+    """Return how the lanes of a block stand, in the order in which they were opened."""
+    rows = (
+        Execution.rows.using(lease.using)
+        .filter(awaited_by=lease.execution_id, awaited_visit=sequence, is_lane=True)
+        .order_by("id")
+        .annotate(tree=Cast("data", JSONField()))
+        .values_list("scope", "status", "tree", "error")
+    )
+    return [
+        Member(
+            path=scope,
+            is_open=status not in FINAL,
+            is_completed=status == ExecutionStatus.COMPLETED,
+            value=overlay({}, tree),
+            error=error,
+        )
+        for scope, status, tree, error in rows
+    ]
+
+
+def finish(
+    move: Move, *, awaited_by: UUID, result: Tree, fails_fast: bool, has_open: bool
+) -> Moved | None:
+    """Write the last move of a lane or a child, and let who waits for it know.
+
+    ``fails_fast``: a failure cancels the siblings. ``has_open``: it may have waits,
+    lanes or children open itself. ``None`` when the lease is lost.
+    """
+    using = move.lease.using
+    with transaction.atomic(using=using):
+        waiter = lock_waiter(awaited_by, using=using)
+        moved = moves.write([move], using=using)[0]
+        if moved is None:
+            return None
+        ended = Execution.rows.using(using).defer("input", "data")
+        row = ended.get(pk=move.lease.execution_id)
+        if has_open:
+            close_below([row.pk], using=using)
+        if row.is_lane:
+            _lane_ended(waiter, row, using, fails_fast)
+        else:
+            child_ended(waiter, row, result, using=using)
+    return moved
+
+
+def lock_waiter(awaited_by: UUID, *, using: str) -> Execution | None:
+    """Lock the execution that waits for another one."""
+    rows = Execution.rows.using(using).defer("input", "data").select_for_update()
+    return rows.filter(pk=awaited_by).first()
+
+
+def _lane_ended(
+    waiter: Execution | None,
+    row: Execution,
+    using: str,
+    fails_fast: bool,
+) -> None:
+    """Count a lane that has ended; the last one wakes the execution that waits."""
+    if waiter is None or waiter.is_final or waiter.sequence != row.awaited_visit:
+        return
+    remaining = waiter.open_lanes - 1
+    is_over = row.status == ExecutionStatus.CANCELLED or (
+        fails_fast and row.status != ExecutionStatus.COMPLETED
+    )
+    if is_over:
+        cancel_below([waiter.pk], "a sibling has failed", using=using)
+        remaining = 0
+    elif remaining and waiter.lane_limit is not None:
+        _open_next(row, using)
+    Execution.rows.using(using).filter(pk=waiter.pk).update(open_lanes=remaining)
+    if remaining <= 0:
+        _wake_from(waiter, Q(kind=WaitKind.LANES), None, using)
+
+
+def _open_next(row: Execution, using: str) -> None:
+    """Give the turn of an item that has ended to the next one."""
+    # Items get their turn in order of id, so the next one stands behind this one.
+    held = Execution.rows.using(using).filter(
+        awaited_by=row.awaited_by,
+        pk__gt=row.pk,
+        awaited_visit=row.awaited_visit,
+        started_at=None,
+        available_at=None,
+        resumes_at=None,
+        status__in=(ExecutionStatus.WAITING, ExecutionStatus.PAUSED),
+    )
+    following = held.order_by("id").select_for_update().first()
+    if following is not None:
+        executions.wake(following, using=using)
+
+
+def child_ended(
+    waiter: Execution | None, row: Execution, result: Tree, *, using: str
+) -> None:
+    """Hand the end of a child, however it came, to the call that waits for it."""
+    if waiter is None or waiter.is_final:
+        return
+    answer = _answer_of_child(row, result)
+    _wake_from(waiter, Q(kind=WaitKind.CHILD, child=row.pk), answer, using)
+
+
+def answer_again(wait: Wait, child: Execution, *, using: str) -> None:
+    """Replace the answer that a child gave by what it has come to since."""
+    result = (
+        Execution.rows.using(using)
+        .annotate(tree=Cast("data", JSONField()))
+        .values_list("tree", flat=True)
+        .get(pk=child.pk)
+    )
+    answer = _answer_of_child(child, result)
+    waits.close(wait, using, status=WaitStatus.SATISFIED, answer=answer)
+
+
+def _answer_of_child(row: Execution, result: Tree) -> Tree:
+    return {
+        "id": str(row.pk),
+        "status": row.status,
+        "result": result if row.status == ExecutionStatus.COMPLETED else None,
+        "error": row.error,
+    }
+
+
+def _wake_from(waiter: Execution, which: Q, answer: Any, using: str) -> None:
+    open_waits = _waits_of([waiter.pk]) & Q(status=WaitStatus.OPEN) & which
+    for wait in Wait.objects.using(using).filter(open_waits):
+        waits.satisfy(wait, answer, using=using)
+
+
+def _waits_of(ids: Iterable[UUID]) -> Q:
+    """Return which waits these executions and lanes have opened themselves."""
+    ids = list(ids)
+    return Q(lane__in=ids) | Q(execution__in=ids, lane=None)
+
+
+def cancel_child(child: UUID, reason: str, *, using: str) -> None:
+    """Cancel one open child, with its family."""
+    error = ErrorInfo("cancelled", reason).as_json()
+    cancel_rows(lambda known: Q(pk=child), [], error, using=using)
+    cancel_family([child], reason, using=using)
+
+
+def close_below(ids: Sequence[UUID], *, using: str) -> None:
+    """Close what ended executions waited for, and cancel what they waited on."""
+    executions.close_waits(_waits_of(ids), using=using)
+    cancel_below(ids, "what called it has ended", using=using)
+
+
+def cancel_below(ids: Sequence[UUID], reason: str, *, using: str) -> None:
+    """Cancel all open lanes and awaited children below, at every level."""
+    error = ErrorInfo("cancelled", reason).as_json()
+    cancel_rows(lambda known: Q(awaited_by__in=known), ids, error, using=using)
+
+
+def cancel_family(ids: Sequence[UUID], reason: str, *, using: str) -> None:
+    """Cancel everything open that belongs to these, children nobody waits for too."""
+    error = ErrorInfo("cancelled", reason).as_json()
+    cancel_rows(lambda known: Q(parent__in=known), ids, error, using=using)
+
+
+def cancel_rows(
+    below: Callable[[list[UUID]], Q], ids: Sequence[UUID], error: Tree, *, using: str
+) -> None:
+    """Cancel the open rows that ``below`` finds under ``ids``, level by level.
+
+    A row under a lock may have opened more just before, so looking goes on until there
+    is nothing new.
+    """
+    known: set[UUID] = set(ids)
+    while found := _lock_open(below(list(known)), using):
+        known.update(found)
+        Execution.rows.using(using).filter(pk__in=found).update(
+            status=ExecutionStatus.CANCELLED,
+            error=error,
+            lease_token=F("lease_token") + 1,
+            leased_by=None,
+            available_at=None,
+            resumes_at=None,
+            open_lanes=0,
+            waiting_for="",
+            completed_at=clock.db_now(),
+        )
+        executions.close_waits(_waits_of(found), using=using)
+        announcements.cancelled(found, error, using=using)
+
+
+def _lock_open(which: Q, using: str) -> list[UUID]:
+    """Lock a batch of open rows, in order of id."""
+    rows: QuerySet[Execution] = Execution.rows.using(using).open().filter(which)
+    ids = rows.select_for_update().order_by("id").values_list("pk", flat=True)
+    return list(ids[:_BATCH])

@@ -1,0 +1,277 @@
+"""Claim executions, and hold one while writing.
+
+The token of a lease only ever grows, and losing a lease does not reset it. A worker that
+slept through its lease therefore never matches again, not even if the same worker
+claims the same execution a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, models, transaction
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Cast, Coalesce
+
+from django_durable import clock
+from django_durable.exceptions import LeaseLost
+from django_durable.models import Execution
+from django_durable.types import ExecutionStatus, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write to one execution, on the database alias ``using``.
+
+    ``owner_id`` is the execution of a workflow that it is part of: itself, or for a
+    lane the one that steps, waits and events are filed under.
+    """
+
+    execution_id: UUID
+    token: int
+    using: str
+    owner_id: UUID
+
+    @property
+    def lane(self) -> UUID | None:
+        """The lane that is leased, or ``None`` when it is a workflow's execution."""
+        return None if self.execution_id == self.owner_id else self.execution_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A leased execution as it was when it was claimed; ``data`` is encoded.
+
+    ``seconds_left`` is until the workflow's timeout, on the database's clock. Of a
+    lane, ``data`` is what it changed so far, ``input`` its item and index. ``failure``
+    is the error that is being compensated.
+    """
+
+    lease: Lease
+    workflow: str
+    position: str | None
+    sequence: int
+    attempt: int
+    calls: int
+    queue: str
+    home_queue: str
+    data: Tree
+    step_started_at: datetime
+    seconds_left: float | None
+    scope: str = ""
+    awaited_by: UUID | None = None
+    awaited_visit: int | None = None
+    input: Tree | None = None
+    failure: Tree | None = None
+
+
+_COLUMNS = (
+    "id",
+    "lease_token",
+    "workflow",
+    "current_step",
+    "sequence",
+    "attempt",
+    "calls",
+    "queue",
+    "home_queue",
+    "step_started_at",
+    "expires_at",
+    "scope",
+    "parent_id",
+    "is_lane",
+    "awaited_by",
+    "awaited_visit",
+    "error",
+)
+
+
+def claim(*, queue: str, worker_id: UUID, limit: int, using: str) -> list[Claimed]:
+    """Lease up to ``limit`` executions of ``queue``, in claim order."""
+    if limit < 1:
+        return []
+    if connections[using].vendor == "postgresql":
+        return _claim_by_statement(queue, worker_id, limit, using)
+    return _claim_by_rows(queue, worker_id, limit, using)
+
+
+def _candidates(queue: str, limit: int, using: str) -> models.QuerySet[Any, Any]:
+    return (
+        Execution.rows.using(using)
+        .select_for_update(skip_locked=True)
+        .claimable(queue=queue)
+        .in_claim_order()
+        .values_list("pk", flat=True)[:limit]
+    )
+
+
+# PostgreSQL may run an `IN (SELECT … LIMIT n FOR UPDATE SKIP LOCKED)` more than once and
+# take more than n rows; the materialised CTE runs it once.
+_CLAIM = """
+WITH picked AS MATERIALIZED ({candidates}),
+moment AS (SELECT COALESCE(%s::timestamptz, statement_timestamp()) AS now)
+UPDATE {table} AS e SET
+    status = CASE WHEN e.error IS NULL THEN 'running' ELSE 'compensating' END,
+    leased_by = %s,
+    lease_token = e.lease_token + 1,
+    available_at = NULL,
+    waiting_for = '',
+    started_at = COALESCE(e.started_at, moment.now),
+    step_started_at = COALESCE(e.step_started_at, moment.now),
+    expires_at = CASE WHEN e.error IS NULL
+        THEN COALESCE(e.expires_at, moment.now + e.timeout) END
+FROM picked, moment WHERE e.id = picked.pk
+RETURNING moment.now, e.priority, e.data, CASE WHEN e.is_lane THEN e.input END, {columns}
+"""
+
+
+@lru_cache(maxsize=256)
+def _claim_sql(limit: int, using: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the claim as one statement around the query that the ORM writes."""
+    # The ORM refuses to write FOR UPDATE outside a transaction. Nothing is executed in
+    # this one, so it costs no round trip.
+    with transaction.atomic(using=using):
+        query = _candidates(_QUEUE, limit, using).query
+        candidates, params = query.get_compiler(using).as_sql()
+    sql = _CLAIM.format(
+        candidates=candidates,
+        table=connections[using].ops.quote_name(Execution._meta.db_table),
+        columns=", ".join(f"e.{column}" for column in _COLUMNS),
+    )
+    return sql, params
+
+
+_QUEUE = "\x01the queue"
+
+
+def _claim_by_statement(
+    queue: str, worker_id: UUID, limit: int, using: str
+) -> list[Claimed]:
+    frozen = clock.frozen_instant()
+    sql_for = _claim_sql.__wrapped__ if frozen else _claim_sql
+    sql, params = sql_for(limit, using)
+    params = tuple(queue if param == _QUEUE else param for param in params)
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, (*params, frozen, worker_id))
+        rows = cursor.fetchall()
+    # RETURNING keeps no order.
+    rows.sort(key=lambda row: (-row[1], row[4]))
+    return [
+        _claimed(row[0], _loaded(row[2]), _loaded(row[3]), row[4:], using)
+        for row in rows
+    ]
+
+
+def _loaded(column: Any) -> Any:
+    """Return a JSON column, which comes as text from a statement of our own."""
+    return json.loads(column) if isinstance(column, str) else column
+
+
+_STATUS_OF_CLAIMED = Case(
+    When(error__isnull=True, then=Value(ExecutionStatus.RUNNING.value)),
+    default=Value(ExecutionStatus.COMPENSATING.value),
+)
+
+
+def _claim_by_rows(
+    queue: str, worker_id: UUID, limit: int, using: str
+) -> list[Claimed]:
+    """Claim with the ORM alone. On SQLite the transaction is the lock (IMMEDIATE)."""
+    if not Execution.rows.using(using).claimable(queue=queue).exists():
+        return []
+    with transaction.atomic(using=using):
+        ids = list(_candidates(queue, limit, using))
+        rows = Execution.rows.using(using).filter(pk__in=ids)
+        # Should the database have ignored the lock, this takes only what is still there.
+        rows.claimable(queue=queue).update(
+            status=_STATUS_OF_CLAIMED,
+            leased_by=worker_id,
+            lease_token=F("lease_token") + 1,
+            available_at=None,
+            waiting_for="",
+            started_at=Coalesce("started_at", clock.db_now()),
+            step_started_at=Coalesce("step_started_at", clock.db_now()),
+        )
+        # Of an execution that is being undone no time runs out any more.
+        rows.filter(timeout__isnull=False, expires_at=None, error__isnull=True).update(
+            expires_at=models.ExpressionWrapper(
+                clock.db_now() + F("timeout"), output_field=models.DateTimeField()
+            )
+        )
+        claimed: Iterable[Any] = (
+            rows.filter(leased_by=worker_id)
+            .in_claim_order()
+            .annotate(
+                now=models.ExpressionWrapper(
+                    clock.db_now(), output_field=models.DateTimeField()
+                ),
+                tree=Cast("data", models.JSONField()),
+                given=Cast("input", models.JSONField()),
+            )
+            .values_list("now", "tree", "given", *_COLUMNS)
+        )
+        return [_claimed(row[0], row[1], row[2], row[3:], using) for row in claimed]
+
+
+def _claimed(
+    now: datetime, data: Tree, given: Tree | None, row: Sequence[Any], using: str
+) -> Claimed:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    expires_at, id_ = values.pop("expires_at"), values.pop("id")
+    parent_id, is_lane = values.pop("parent_id"), values.pop("is_lane")
+    owner_id = parent_id if is_lane else id_
+    return Claimed(
+        lease=Lease(id_, values.pop("lease_token"), using, owner_id),
+        position=values.pop("current_step") or None,
+        data=data,
+        input=given if is_lane else None,
+        failure=_loaded(values.pop("error")),
+        seconds_left=(expires_at - now).total_seconds() if expires_at else None,
+        **values,
+    )
+
+
+HELD = (ExecutionStatus.RUNNING, ExecutionStatus.COMPENSATING, ExecutionStatus.PAUSED)
+
+
+def held(lease: Lease) -> models.QuerySet[Execution, Execution]:
+    """Return the row that ``lease`` is for, if the lease still holds: at most one."""
+    return Execution.rows.using(lease.using).filter(
+        pk=lease.execution_id,
+        lease_token=lease.token,
+        leased_by__isnull=False,
+        # A paused execution keeps its lease until the step that runs has ended.
+        status__in=HELD,
+    )
+
+
+def hold(lease: Lease) -> Execution:
+    """Lock the leased row for the rest of the transaction, or raise ``LeaseLost``."""
+    row = held(lease).defer("input", "data").select_for_update().first()
+    if row is None:
+        raise LeaseLost(f"Execution {lease.execution_id} has another owner now.")
+    return row
+
+
+def holds(lease: Lease) -> bool:
+    """Say whether the lease still holds, without locking anything."""
+    return held(lease).exists()
+
+
+def now_in(using: str) -> datetime:
+    """Return the database's current instant."""
+    frozen = clock.frozen_instant()
+    if frozen:
+        return frozen
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT statement_timestamp()")
+            return cursor.fetchone()[0]  # type: ignore[no-any-return]
+    # An embedded database runs on this machine, so its clock is this process's.
+    return clock.now()
