@@ -1,0 +1,1 @@
+"""Run one leased execution: ask the planner, run user code, write what follows."""

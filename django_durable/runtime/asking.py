@@ -1,0 +1,95 @@
+"""The one way in which a durable call waits: find the stored answer, or suspend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_durable import clock, codec
+from django_durable.engine.waiting import Answer, ChildRequest, WaitRequest
+from django_durable.exceptions import WaitTimeout
+from django_durable.runtime.context import get_context
+from django_durable.types import Missing, Moment, WaitKind
+
+
+def wait_for(
+    kind: WaitKind,
+    name: str,
+    names: tuple[str, ...],
+    timeout: timedelta | None,
+    timeout_value: Any,
+    sentence: str,
+    *,
+    asked: Mapping[str, Any] | None = None,
+    fails_step: bool = False,
+) -> Any:
+    """Return the value of a wait, or suspend the body until there is one."""
+    answer = answer_to(
+        kind,
+        name,
+        names,
+        timeout,
+        timeout_value,
+        sentence,
+        asked=asked,
+        fails_step=fails_step,
+    )
+    return codec.decode(answer.value, instances=codec.fetch_instance)
+
+
+def answer_to(
+    kind: WaitKind,
+    name: str,
+    names: tuple[str, ...],
+    timeout: timedelta | None,
+    timeout_value: Any,
+    sentence: str,
+    *,
+    asked: Mapping[str, Any] | None = None,
+    fails_step: bool = False,
+    child: ChildRequest | None = None,
+) -> Answer:
+    """Return what is stored for a wait, or suspend the body until there is something."""
+    context = get_context()
+    key = context.next_key(kind, name)
+    answer = context.answer(key)
+    if answer is None:
+        if timeout is not None and not isinstance(timeout, timedelta | datetime):
+            raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+        raise context.suspend(
+            WaitRequest(
+                key=key,
+                names=names,
+                due=timeout,
+                has_value=not isinstance(timeout_value, Missing),
+                timeout_value=_value(timeout_value),
+                fails_step=fails_step,
+                input=asked,
+                child=child,
+                sentence=sentence + _until(timeout),
+            )
+        )
+    if answer.timed_out:
+        error = WaitTimeout(f"Nothing came in time; it waited for {sentence}.")
+        error.is_final = answer.fails_step
+        raise error
+    return answer
+
+
+def _value(timeout_value: Any) -> Any:
+    if isinstance(timeout_value, Missing):
+        return None
+    return codec.encode(timeout_value, name="timeout_value")
+
+
+def _until(timeout: Moment | None) -> str:
+    if timeout is None:
+        return ""
+    until = timeout if isinstance(timeout, datetime) else clock.now() + timeout
+    return f", until {at(until)}"
+
+
+def at(moment: datetime) -> str:
+    """Return a moment as people read it."""
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}".strip()

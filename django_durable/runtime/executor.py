@@ -1,0 +1,379 @@
+"""The loop around one leased execution: ask the planner, do it, write what follows."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+
+from django.db import (
+    DatabaseError,
+    Error,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+
+from django_durable.conf import Settings
+from django_durable.engine.actions import (
+    AskItems,
+    AskLoop,
+    Choose,
+    Consequence,
+    GoOn,
+    LoseUndo,
+    OpenLanes,
+    RunStep,
+    StepFailed,
+    Wait,
+)
+from django_durable.engine.outcomes import CancelledItself, Outcome, Raised
+from django_durable.engine.planner import after_attempt, next_action
+from django_durable.engine.waiting import WaitRequest
+from django_durable.exceptions import Cancelled, LeaseLost, StepTimeout
+from django_durable.runtime import blocks, settling
+from django_durable.runtime.calls import call_for
+from django_durable.runtime.context import StepContext
+from django_durable.runtime.log_capture import StepLines
+from django_durable.runtime.log_writer import LogWriter
+from django_durable.runtime.memory import StepMemory
+from django_durable.runtime.persisting import persist
+from django_durable.runtime.run import Run
+from django_durable.runtime.step_runner import failure, run_step
+from django_durable.runtime.watchdog import Attempt, Watchdog
+from django_durable.runtime.writer import Writer
+from django_durable.store import announcements, families, leases, waits
+from django_durable.store.leases import Claimed
+from django_durable.store.logs import LogSource
+from django_durable.store.moves import Move, Moved
+from django_durable.types import ErrorInfo, StepStatus
+
+logger = logging.getLogger("django_durable.runtime")
+
+
+class Abandoned(BaseException):
+    """The watchdog has settled this thread's attempt; the thread has nothing left to do."""
+
+
+class CutOff(Exception):
+    """The engine's database went away under an attempt, which is lost as with a worker."""
+
+
+class _NotCommitted(Exception):
+    """Leaves the transaction of an atomic step that must not be committed."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+class Executor:
+    """Runs leased executions, one at a time per thread.
+
+    ``inline`` means that all runs in the thread and transaction of the caller: nothing
+    is settled from another thread. ``should_yield`` is asked between two steps whether
+    the execution is to go back to its queue. Threads that share a ``writer`` share
+    their commits, and those that share ``logs`` the commits of what steps log.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        watchdog: Watchdog,
+        writer: Writer | None = None,
+        logs: LogWriter | None = None,
+        inline: bool = False,
+        should_yield: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._settings = settings
+        self._watchdog = watchdog
+        self._writer = writer or Writer()
+        self._logs = logs or LogWriter(settings, inline=inline)
+        self._inline = inline
+        self._should_yield = should_yield
+
+    def run(
+        self, claimed: Claimed, on_takeover: Callable[[], None] | None = None
+    ) -> None:
+        """Run until the execution ends, waits, or goes back to a queue.
+
+        No error of user code leaves this. ``Abandoned`` does, in a thread whose attempt
+        exceeded its time limit: the watchdog has settled it and called ``on_takeover``.
+        """
+        run = Run(claimed, self._writer, on_takeover or (lambda: None))
+        if run.is_first and run.graph is not None:
+            announcements.started(run.lease, run.claimed.workflow)
+        try:
+            while self._advance(run):
+                pass
+        except (LeaseLost, Cancelled) as lost:
+            logger.info("%s: stopped, nothing more is written. %s", run, lost)
+
+    def _advance(self, run: Run) -> bool:
+        """Do the next thing; say whether the lease still holds and more is to do."""
+        action = next_action(
+            run.graph, run.state(), max_lost=self._settings.max_lost_attempts
+        )
+        match action:
+            case RunStep():
+                return self._run_step(run, action)
+            case OpenLanes():
+                return self._open_lanes(run, action)
+            case LoseUndo(step=step, error=error):
+                return self._settle(run, step, _lost(error))
+            case Choose() | AskLoop() | AskItems():
+                return self._ask(run, action)
+            case _:
+                return self._go(run, settling.move_for(run, action))
+
+    def _go(self, run: Run, move: Move) -> bool:
+        """Write ``move`` and follow it."""
+        return self._follow(run, move, run.write(move))
+
+    def _follow(self, run: Run, move: Move, moved: Moved) -> bool:
+        """Tell of a move that is written, and stand where it leads."""
+        _log(run, move)
+        announcements.moved(move, run.claimed.workflow)
+        return run.follow(move, moved)
+
+    def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> bool:
+        """Ask a block what comes next, and go there."""
+        try:
+            lines = self._lines_of(run, action.path, run.attempt)
+            with closing(lines), lines.captured():
+                answer = blocks.ask(run, action)
+        except BaseException as error:
+            if _is_interruption(error):
+                raise
+            return self._go(run, blocks.move_after_error(run, action, error))
+        if isinstance(answer, OpenLanes):
+            return self._open_lanes(run, answer)
+        return self._go(run, answer)
+
+    def _open_lanes(self, run: Run, action: OpenLanes) -> bool:
+        """Open lanes and park; without any the block is joined at once."""
+        is_open = persist(
+            lambda: families.open_lanes(
+                run.lease, action, sequence=run.sequence, given=run.given
+            ),
+            using=run.lease.using,
+        )
+        if is_open:
+            logger.info("%s: %s has %s members", run, action.path, len(action.lanes))
+            announcements.waiting(
+                run.lease, run.claimed.workflow, f"the members of {action.path}"
+            )
+            return False
+        run.position, run.members = action.path, ()
+        return True
+
+    def _run_step(self, run: Run, step: RunStep) -> bool:
+        run.load_answers()
+        lines = self._lines_of(run, step.path, step.attempt)
+        attempt = self._begin(run, step, lines)
+        context = StepContext(
+            execution_id=run.lease.owner_id,
+            workflow=run.claimed.workflow,
+            step=step.path,
+            sequence=run.sequence,
+            attempt=step.attempt,
+            is_undo=step.undoes is not None,
+            answers=run.answers,
+            memory=StepMemory(
+                run.lease,
+                path=step.path,
+                sequence=run.visit,
+                attempt=step.attempt,
+                max_bytes=self._settings.max_payload_bytes,
+            ),
+            running=attempt,
+            max_payload_bytes=self._settings.max_payload_bytes,
+            is_atomic=step.node.atomic,
+            index=run.given.get("index"),
+            iteration=run.graph.iteration(step.path) if run.graph else None,
+        )
+        # Before the end of an attempt is written, its lines are; those of an atomic one
+        # after its transaction, so that they are not rolled back with it.
+        with closing(lines):
+            if step.node.atomic:
+                return self._run_atomic(run, step, context, attempt)
+            outcome = self._outcome(run, step, context, attempt)
+        return self._settle(run, step, self._consequence(run, step, outcome))
+
+    def _lines_of(self, run: Run, path: str, attempt: int) -> StepLines:
+        source = LogSource(
+            execution_id=run.lease.owner_id,
+            lane=run.lease.lane,
+            step=path,
+            sequence=run.sequence,
+            attempt=attempt,
+        )
+        return self._logs.lines_of(source)
+
+    def _begin(self, run: Run, step: RunStep, lines: StepLines) -> Attempt:
+        """Start the clock of one attempt."""
+        timeout = step.node.timeout
+        attempt = Attempt(
+            None if timeout is None else timeout.total_seconds(),
+            None if self._inline else partial(self._take_over, run, step, lines),
+            ends_in=run.seconds_left(),
+            surroundings=lines.captured,
+        )
+        self._watchdog.watch(attempt)
+        return attempt
+
+    def _outcome(
+        self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
+    ) -> Outcome:
+        """Run the body; raise ``Abandoned`` when the watchdog has settled the attempt."""
+        try:
+            outcome = run_step(run.workflow, call_for(run, step), context, attempt)
+        except StepTimeout:
+            # The interruption came just as the body was ending.
+            outcome = _timed_out(run, step)
+        if not attempt.take():
+            raise Abandoned
+        if error := _cut_off(run, outcome):
+            raise CutOff(str(error)) from error
+        return _timed_out(run, step) if attempt.timed_out else outcome
+
+    def _consequence(self, run: Run, step: RunStep, outcome: Outcome) -> Consequence:
+        assert run.graph is not None
+        scope, draw = run.claimed.scope, random.random()
+        return after_attempt(run.graph, step, outcome, draw=draw, scope=scope)
+
+    def _settle(self, run: Run, step: RunStep, consequence: Consequence) -> bool:
+        """Write what follows an attempt, and follow it."""
+        if isinstance(consequence, Wait):
+            return self._wait(run, step, consequence.request)
+        yields = self._should_yield()
+        return self._go(run, settling.move_after(run, step, consequence, yields=yields))
+
+    def _wait(self, run: Run, step: RunStep, request: WaitRequest) -> bool:
+        """Park until ``request`` is answered, or go on at once when it is already."""
+        answer = persist(
+            lambda: waits.open_wait(
+                run.lease,
+                request,
+                path=step.path,
+                sequence=run.visit,
+                attempt=step.attempt,
+            ),
+            using=run.lease.using,
+        )
+        if answer is None:
+            logger.info("%s: %s waits for %s", run, step.path, request.sentence)
+            announcements.waiting(run.lease, run.claimed.workflow, request.sentence)
+            return False
+        run.remember(step.path, answer)
+        return True
+
+    def _run_atomic(
+        self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
+    ) -> bool:
+        """Run body, checkpoint and the move to the next step as one transaction."""
+        using, move = run.lease.using, None
+        try:
+            with transaction.atomic(using=using):
+                outcome = self._outcome(run, step, context, attempt)
+                consequence = self._consequence(run, step, outcome)
+                if not isinstance(consequence, GoOn):
+                    raise _NotCommitted(outcome)  # noqa: TRY301
+                yields = self._should_yield()
+                move = settling.move_after(run, step, consequence, yields=yields)
+                moved = run.write(move)
+        except _NotCommitted as refused:
+            outcome = refused.outcome
+        except LeaseLost:
+            if not persist(lambda: leases.holds(run.lease), using=using):
+                raise
+            # The body cancelled its own execution, which was rolled back with the rest.
+            outcome = CancelledItself(reason=f"{step.path} cancelled it")
+        except (OperationalError, InterfaceError) as error:
+            return self._after_outage(run, move, attempt, error)
+        except DatabaseError as error:
+            outcome = failure(error, step.path)
+        else:
+            return self._follow(run, move, moved)
+        return self._settle(run, step, self._consequence(run, step, outcome))
+
+    def _after_outage(
+        self, run: Run, move: Move | None, attempt: Attempt, error: Error
+    ) -> bool:
+        """Go on after the database did not answer in an atomic step's transaction."""
+        if move is None:
+            # Not even begun: the body did not run, so this was no attempt.
+            attempt.take()
+            persist(lambda: leases.holds(run.lease), using=run.lease.using)
+            return True
+        # The commit may have happened all the same.
+        stored = run.was_written(move)
+        if stored is None:
+            # Nothing of the attempt is left.
+            raise CutOff(str(error)) from error
+        return self._follow(run, move, stored)
+
+    def _take_over(self, run: Run, step: RunStep, lines: StepLines) -> None:
+        """Settle an attempt that is late, in the watchdog's thread."""
+        try:
+            lines.flush()
+            consequence = self._consequence(run, step, _timed_out(run, step))
+            self._settle(run, step, consequence)
+        except LeaseLost as lost:
+            logger.info("%s: stopped, nothing more is written. %s", run, lost)
+        finally:
+            connections.close_all()
+            run.on_takeover()
+
+
+def _cut_off(run: Run, outcome: Outcome) -> BaseException | None:
+    """Return what the body raised, if the engine's own connection broke under it."""
+    error = outcome.exception if isinstance(outcome, Raised) else None
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    session = connections[run.lease.using].connection
+    # Not `is_usable`: that is false for a transaction with an error in it as well.
+    is_gone = session is None or getattr(session, "closed", False)
+    return error if is_gone else None
+
+
+def _timed_out(run: Run, step: RunStep) -> Raised:
+    """Return the outcome of an attempt that took too long: for itself, or in all."""
+    seconds_left = run.seconds_left()
+    if seconds_left is not None and seconds_left <= 0:
+        error = ErrorInfo(
+            "workflow_timeout",
+            "The execution took longer than its workflow's timeout.",
+            step.path,
+        )
+        return Raised(error=error, is_timeout=True)
+    message = f"The attempt took longer than the step's timeout of {step.node.timeout}."
+    return Raised(
+        error=ErrorInfo("step_timeout", message, step.path),
+        exception=StepTimeout(message),
+        is_timeout=True,
+    )
+
+
+def _lost(error: ErrorInfo) -> StepFailed:
+    return StepFailed(error=error, status=StepStatus.LOST, is_undoing=True)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Say whether ``error`` is Ctrl-C in the main thread, which is nobody's failure."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and is_main
+
+
+def _log(run: Run, move: Move) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    ended = f"{move.step.path} {move.step.status}, " if move.step else ""
+    reason = f" ({move.waiting_for})" if move.waiting_for else ""
+    where = f" at {move.position}" if move.position else ""
+    logger.info("%s: %sexecution %s%s%s", run, ended, move.status, where, reason)

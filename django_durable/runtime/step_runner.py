@@ -1,0 +1,210 @@
+"""Call user code, and turn whatever it does into an ``Outcome``."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db.transaction import TransactionManagementError
+
+from django_durable import codec
+from django_durable.definition.blocks import Block
+from django_durable.definition.steps import Goto
+from django_durable.definition.workflow import Workflow
+from django_durable.engine.outcomes import (
+    CancelledItself,
+    Outcome,
+    Raised,
+    Returned,
+    Snoozed,
+    Suspended,
+)
+from django_durable.exceptions import (
+    Cancel,
+    ChildFailed,
+    DefinitionError,
+    Fail,
+    InvalidStepReturn,
+    MissingParameter,
+    NotStorable,
+    RetryAfter,
+    Snooze,
+    StepTimeout,
+    SuspensionSwallowed,
+    WaitTimeout,
+)
+from django_durable.runtime.asynchronous import run_coroutine
+from django_durable.runtime.calls import Call
+from django_durable.runtime.context import StepContext, Suspend, within
+from django_durable.runtime.leftovers import OpenBlocks
+from django_durable.runtime.parameters import Bound, bind, parameters_of
+from django_durable.runtime.ready_steps import run_ready
+from django_durable.runtime.watchdog import Attempt
+from django_durable.types import ErrorInfo, Tree
+
+_ENGINE_WORDS: tuple[tuple[type[BaseException], str, bool], ...] = (
+    # What user code raised, the word it is stored as, and whether a retry may help.
+    (MissingParameter, "missing_parameter", False),
+    (InvalidStepReturn, "invalid_step_return", False),
+    (NotStorable, "not_storable", False),
+    (SuspensionSwallowed, "suspension_swallowed", False),
+    (DefinitionError, "DefinitionError", False),
+    (StepTimeout, "step_timeout", True),
+    (WaitTimeout, "wait_timeout", True),
+    (ChildFailed, "child_failed", True),
+    (Fail, "failed", False),
+)
+
+
+def run_step(
+    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
+) -> Outcome:
+    """Run one attempt of a body; what user code raises becomes an outcome."""
+    blocks = OpenBlocks()
+    outcome = _outcome(workflow, call, context, attempt)
+    try:
+        blocks.restore()
+    except TransactionManagementError as error:
+        return outcome if isinstance(outcome, Raised) else failure(error, context.step)
+    return outcome
+
+
+def _outcome(
+    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
+) -> Outcome:
+    try:
+        with attempt.surroundings():
+            return within(context, lambda: _run(workflow, call, context, attempt))
+    except Suspend as suspension:
+        return Suspended(request=suspension.request)
+    except Snooze as snooze:
+        return Snoozed(delay=snooze.delay)
+    except Cancel as cancel:
+        return CancelledItself(reason=codec.describe_exception(cancel)["message"])
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+            raise
+        return failure(error, context.step)
+    finally:
+        attempt.leave_body()
+
+
+def _run(
+    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
+) -> Outcome:
+    node, tree = call.node, call.tree
+    if call.passes is not None:
+        return Returned(data={**tree, **call.passes}, output=call.passes)
+    given = {**decoded(call.given), "ctx": context}
+    if node.wait is not None:
+        value = run_ready(node.wait, context, tree, given)
+        return _returned(value, tree, None, context)
+    assert node.function is not None
+    context.index = call.given.get("index", context.index)
+    if call.results is not None:
+        given["results"] = call.results
+    bound = bind(parameters_of(node.function), tree, given)
+    value = node.function(owner(workflow, node.blocks), **bound.arguments)
+    if inspect.iscoroutine(value):
+        value = run_coroutine(value, attempt)
+    if context.suspension is not None:
+        raise SuspensionSwallowed(
+            f"It waits for {context.suspension.request.sentence}, and the body caught the "
+            "engine's suspension and went on. Catch Exception, not BaseException, and "
+            "let a bare `except:` raise again."
+        )
+    return _returned(value, tree, bound, context)
+
+
+def decoded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what goes beside the data, as values."""
+    return {
+        name: codec.decode(tree, instances=codec.fetch_instance)
+        for name, tree in given.items()
+    }
+
+
+def _returned(
+    value: Any, tree: Tree, bound: Bound | None, context: StepContext
+) -> Returned:
+    """Return the outcome of a body that returned ``value``: what the data becomes."""
+    goto = value if isinstance(value, Goto) else None
+    merged = goto.data if goto else value
+    if merged is not None and not isinstance(merged, Mapping):
+        raise InvalidStepReturn(
+            f"It returned {type(merged).__name__}. Return a mapping, which is merged over "
+            "the data, or None."
+        )
+    before = tree
+    if bound is not None and bound.data is not None:
+        tree = codec.encode(bound.data, name="data")
+    added = codec.encode(dict(merged), name="return value") if merged else {}
+    tree = {**tree, **added}
+    codec.check_size(tree, context.max_payload_bytes, "data")
+    changed = {
+        key: item
+        for key, item in tree.items()
+        if key in added or key not in before or not codec.is_same(before[key], item)
+    }
+    return Returned(data=tree, output=changed, goto=goto)
+
+
+def failure(error: BaseException, path: str) -> Raised:
+    """Return the outcome of an attempt that raised ``error``."""
+    for kind, word, may_retry in _ENGINE_WORDS:
+        if isinstance(error, kind):
+            return Raised(
+                error=_described(error, path, word),
+                exception=error if may_retry and not _is_final(error) else None,
+                is_timeout=isinstance(error, StepTimeout),
+            )
+    delay = error.delay if isinstance(error, RetryAfter) else None
+    return Raised(error=_described(error, path, None), exception=error, delay=delay)
+
+
+def _is_final(error: BaseException) -> bool:
+    return isinstance(error, WaitTimeout) and error.is_final
+
+
+def _described(error: BaseException, path: str, word: str | None) -> ErrorInfo:
+    """Return the error as it is stored. What cannot be told of it is left out."""
+    described = codec.describe_exception(error)
+    details: Tree | None = None
+    if isinstance(error, Fail) and error.details:
+        try:
+            details = codec.encode(error.details, name="details")
+        except NotStorable as refused:
+            details = {"not_storable": str(refused)}
+    return ErrorInfo(
+        word or described["type"],
+        described["message"],
+        path,
+        described.get("traceback"),
+        details,
+    )
+
+
+def ask_block(
+    workflow: type[Workflow],
+    blocks: tuple[type[Block], ...],
+    function: Callable[..., Any],
+    tree: Tree,
+    given: Mapping[str, Any],
+) -> Any:
+    """Return what a block answers; raises what user code raises."""
+    bound = bind(parameters_of(function), tree, decoded(given))
+    return function(owner(workflow, blocks), **bound.arguments)
+
+
+def owner(workflow: type[Workflow], blocks: tuple[type[Block], ...]) -> object:
+    """Return what a body gets as ``self``: the workflow, or the block around it."""
+    instance: object = workflow()
+    for block in blocks:
+        instance = block(instance)
+    return instance
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
