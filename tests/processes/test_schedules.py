@@ -1,0 +1,78 @@
+"""Worker processes that fire the same schedules, one of which is killed meanwhile."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from datetime import timedelta
+
+import django_durable as durable
+from django_durable.models import Execution, Schedule
+from tests.processes.worker_processes import eventually
+from tests.testapp.workflows import Quick
+
+COUNT = 12
+MISSED = 60
+
+
+def test_each_fire_time_starts_once_while_processes_race_and_die(
+    configure, start_worker
+):
+    """Several schedules have missed an hour of minutes each, and make up for all."""
+    configure(SCHEDULER_INTERVAL=0.05, LEASE=3.0)
+    names = [f"s{number}" for number in range(COUNT)]
+    for name in names:
+        durable.schedule(Quick, "* * * * *", name=name, catch_up="all", enabled=False)
+    workers = [start_worker(), start_worker()]
+    for worker in workers:
+        worker.wait_until_it_serves()
+
+    since = durable.get_schedule("s0").next_fire_at - timedelta(minutes=MISSED)
+    for name in names:
+        Schedule.objects.filter(name=name).update(enabled=True, next_fire_at=since)
+        time.sleep(random.uniform(0, 0.2))
+        if name == names[COUNT // 2]:
+            workers[0].kill()
+            workers.append(start_worker())
+
+    eventually(
+        lambda: (
+            not Execution.objects.exclude(status="completed").exists()
+            and not Schedule.objects.filter(next_fire_at=since).exists()
+        ),
+        within=60,
+    )
+    assert_each_fire_time_once(names, since)
+
+
+def assert_each_fire_time_once(names, since):
+    fired = Counter(Execution.objects.values_list("idempotency_key", flat=True))
+    for name in names:
+        upto = durable.get_schedule(name).next_fire_at
+        minutes = round((upto - since) / timedelta(minutes=1))
+        expected = {
+            f"schedule:{name}:{(since + n * timedelta(minutes=1)).isoformat()}"
+            for n in range(minutes)
+        }
+        assert {key for key in fired if key.startswith(f"schedule:{name}:")} == expected
+        assert minutes in (MISSED, MISSED + 1, MISSED + 2)
+    assert set(fired.values()) == {1}
+
+
+def test_until_idle_in_a_process_of_its_own_fires_what_is_due(start_worker):
+    durable.schedule(Quick, "@yearly", name="yearly")
+    Schedule.objects.update(next_fire_at=durable.get_schedule("yearly").created_at)
+
+    assert start_worker("--until-idle").wait(30) == 0
+
+    assert Execution.objects.get().status == "completed"
+
+
+def test_without_the_scheduler_nothing_is_fired(start_worker):
+    durable.schedule(Quick, "@yearly", name="yearly")
+    Schedule.objects.update(next_fire_at=durable.get_schedule("yearly").created_at)
+
+    assert start_worker("--until-idle", "--no-scheduler").wait(30) == 0
+
+    assert not Execution.objects.exists()
