@@ -1,0 +1,139 @@
+"""Act on executions: cancel, retry, pause, send events, answer inputs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from django_durable import codec, forms
+from django_durable.api.references import ExecutionRef, id_of
+from django_durable.conf import get_settings
+from django_durable.exceptions import InputNotFound
+from django_durable.models import Event, InputRequest
+from django_durable.store import answering, events, inputs, operations
+from django_durable.types import ErrorInfo
+
+User: TypeAlias = "AbstractBaseUser | AnonymousUser"
+
+
+def cancel(
+    execution: ExecutionRef,
+    reason: str = "",
+    compensate: bool = False,
+    *,
+    durable: str = "default",
+) -> None:
+    """End an open execution as cancelled, with its lanes and children, at all levels.
+
+    After this returns no new step starts. What a running step still does is not
+    recorded. With ``compensate`` the completed steps are undone first. Raises
+    ``ExecutionNotFound``, and ``ExecutionClosed`` when it has ended.
+    """
+    codec.encode(reason, name="reason")
+    operations.cancel(
+        id_of(execution),
+        error=ErrorInfo("cancelled", reason).as_json(),
+        compensates=compensate,
+        using=get_settings(durable).database,
+    )
+
+
+def retry(execution: ExecutionRef, *, durable: str = "default") -> None:
+    """Let a failed execution go on from its failed step, attempts counted anew.
+
+    Where a lane or a child has failed, that one goes on; what others finished stays.
+    Raises ``ExecutionClosed`` for one that is not failed.
+    """
+    operations.retry(id_of(execution), using=get_settings(durable).database)
+
+
+def pause(execution: ExecutionRef, *, durable: str = "default") -> None:
+    """Let no further step of an execution start. Timers keep their time."""
+    operations.pause(id_of(execution), using=get_settings(durable).database)
+
+
+def resume(execution: ExecutionRef, *, durable: str = "default") -> None:
+    """Take a pause back."""
+    operations.resume(id_of(execution), using=get_settings(durable).database)
+
+
+def send_event(
+    execution: ExecutionRef,
+    name: str,
+    payload: Any = None,
+    *,
+    event_id: str | None = None,
+    durable: str = "default",
+) -> Event:
+    """Send an event to an execution; it is kept until a wait for ``name`` takes it.
+
+    The same ``event_id`` twice is one event. Raises ``ExecutionNotFound``,
+    ``ExecutionClosed``, ``NotStorable``.
+    """
+    settings = get_settings(durable)
+    codec.check_name(name)
+    if event_id is not None:
+        event_id = codec.check_name(str(event_id), "event_id", limit=codec.MAX_KEY)
+    tree = codec.encode(payload, name="payload")
+    codec.check_size(tree, settings.max_payload_bytes, "payload")
+    return events.send(
+        id_of(execution), name, tree, event_id=event_id, using=settings.database
+    )
+
+
+def provide_input(
+    execution: ExecutionRef,
+    name: str,
+    value: Any,
+    *,
+    user: User | None = None,
+    durable: str = "default",
+) -> InputRequest:
+    """Answer what an execution asks a person; the value is validated first.
+
+    Without ``user`` the program answers, and nobody's rights are asked for. Raises
+    ``InputNotFound``, ``InvalidInput`` (``.errors`` as a form gives them) and
+    ``PermissionDenied``.
+    """
+    settings = get_settings(durable)
+    execution_id = id_of(execution)
+    with transaction.atomic(using=settings.database):
+        row, request = inputs.lock_open(execution_id, name, using=settings.database)
+        if request is None:
+            raise InputNotFound(inputs.why_not_asked(row, name))
+        if user is not None and not answering.may_answer(user, request):
+            raise PermissionDenied(
+                f"{user} may not answer {name!r}; {answering.who_may_answer(request)}."
+            )
+        cleaned = forms.clean_answer(inputs.describe(request), value)
+        tree = codec.encode(cleaned, name=name)
+        codec.check_size(tree, settings.max_payload_bytes, name)
+        inputs.answer(request, tree, user=user, using=settings.database)
+    request.refresh_from_db(using=settings.database)
+    return request
+
+
+def list_pending_inputs(
+    execution: ExecutionRef | None = None,
+    user: User | None = None,
+    timeout_before: datetime | None = None,
+    limit: int = 50,
+    *,
+    durable: str = "default",
+) -> list[InputRequest]:
+    """Return what people are asked, soonest timeout first.
+
+    ``user``: only what this user may answer.
+    """
+    found = inputs.pending(
+        execution_id=None if execution is None else id_of(execution),
+        timeout_before=timeout_before,
+        using=get_settings(durable).database,
+    )
+    if user is not None:
+        found = answering.answerable_by(found, user)
+    return list(found.select_related("execution", "wait")[:limit])

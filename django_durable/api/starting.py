@@ -1,0 +1,127 @@
+"""Start executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_durable import codec, forms
+from django_durable.api.references import WorkflowRef, workflow_of
+from django_durable.conf import get_settings
+from django_durable.definition.workflow import Workflow
+from django_durable.exceptions import InvalidInput
+from django_durable.models import Execution
+from django_durable.store import executions
+from django_durable.store.executions import NewExecution
+
+
+def start(
+    workflow: WorkflowRef,
+    input: Mapping[str, Any] | None = None,  # noqa: A002
+    *,
+    queue: str | None = None,
+    priority: int | None = None,
+    scheduled_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    tags: Iterable[str] = (),
+    timeout: timedelta | None = None,
+    durable: str = "default",
+) -> Execution:
+    """Start an execution of ``workflow``, the class or its name.
+
+    A second start of a workflow with the same ``idempotency_key`` returns the first
+    execution, with ``created`` set to ``False``. Raises ``UnknownWorkflow``,
+    ``InvalidInput``, and ``NotStorable`` for what the input cannot hold.
+    """
+    settings = get_settings(durable)
+    new = new_execution(
+        workflow_of(workflow),
+        input,
+        max_bytes=settings.max_payload_bytes,
+        queue=queue,
+        priority=priority,
+        scheduled_at=scheduled_at,
+        idempotency_key=idempotency_key,
+        tags=tags,
+        timeout=timeout,
+    )
+    return executions.create(new, using=settings.database)
+
+
+def start_many(
+    workflow: WorkflowRef,
+    inputs: Iterable[Mapping[str, Any] | None],
+    *,
+    durable: str = "default",
+    **options: Any,
+) -> list[Execution]:
+    """Start one execution per input, in a constant number of statements.
+
+    ``options`` are those of ``start`` but for ``idempotency_key``, and hold for all.
+    """
+    if "idempotency_key" in options:
+        raise TypeError(
+            "start_many() takes no idempotency_key, for one key cannot name several "
+            "executions. Call start() for each."
+        )
+    found = workflow_of(workflow)
+    settings = get_settings(durable)
+    max_bytes = settings.max_payload_bytes
+    new = [new_execution(found, one, max_bytes=max_bytes, **options) for one in inputs]
+    return executions.create_many(new, using=settings.database)
+
+
+def new_execution(
+    workflow: type[Workflow],
+    input: Mapping[str, Any] | None,  # noqa: A002
+    *,
+    max_bytes: int,
+    queue: str | None = None,
+    priority: int | None = None,
+    scheduled_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    tags: Iterable[str] = (),
+    timeout: timedelta | None = None,
+) -> NewExecution:
+    """Return what ``start`` asks the store for, after validating it."""
+    graph = workflow.definition
+    if scheduled_at is not None and scheduled_at.tzinfo is None:
+        raise ValueError(f"scheduled_at={scheduled_at!r}: give an aware datetime.")
+    if isinstance(tags, str):
+        raise TypeError(f"tags={tags!r}: give a list, such as [{tags!r}].")
+    tree = codec.encode(_validated(workflow, input), name="input")
+    codec.check_size(tree, max_bytes, "input")
+    return NewExecution(
+        workflow=graph.workflow,
+        input=tree,
+        queue=codec.check_name(queue or graph.queue, "queue", limit=100),
+        priority=graph.priority if priority is None else priority,
+        scheduled_at=scheduled_at,
+        idempotency_key=_key(idempotency_key),
+        tags=[codec.check_name(str(tag), "tag") for tag in tags],
+        timeout=graph.timeout if timeout is None else timeout,
+    )
+
+
+def _key(idempotency_key: object) -> str | None:
+    if idempotency_key is None:
+        return None
+    return codec.check_name(
+        str(idempotency_key), "idempotency_key", limit=codec.MAX_KEY
+    )
+
+
+def _validated(
+    workflow: type[Workflow],
+    input: Mapping[str, Any] | None,  # noqa: A002
+) -> dict[str, Any]:
+    """Return the input as the workflow's form cleans it, if it has one."""
+    if input is not None and not isinstance(input, Mapping):
+        raise InvalidInput(
+            f"The input of {workflow.definition.workflow} is {type(input).__name__}; give "
+            "a mapping, which becomes the data of the first step."
+        )
+    given = dict(input or {})
+    form_class: Any = workflow.definition.input_form
+    return given if form_class is None else forms.clean_input(form_class, given)
