@@ -1,0 +1,1 @@
+"""Measures of the engine, against the machine's own limit in the same run."""

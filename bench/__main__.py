@@ -1,0 +1,5 @@
+"""Run the benchmarks: ``python -m bench``."""
+
+from bench.engine import main
+
+main()
