@@ -1,0 +1,182 @@
+"""Hot queries use their index, on a table where most rows are no business of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+import django_durable as durable
+from django_durable import Workflow, clock, hours, step
+from django_durable.ids import new_id
+from django_durable.models import Event, Execution, InputRequest, Step, Wait, Worker
+from django_durable.models.fields import Encoded
+from django_durable.store import leases, workers
+from tests.factories import NOON, WORKER
+
+ROWS = 20_000
+
+
+class Indexed(Workflow):
+    @step
+    def work(self): ...
+
+
+@pytest.fixture(scope="module")
+def full_tables(django_db_setup: None, django_db_blocker) -> Iterator[None]:
+    """20,000 executions, nearly all of which have ended; a few are in some other state."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        from tests.factories import empty_tables
+
+        Execution.rows.bulk_create(map(row, range(ROWS)), batch_size=1000)
+        cursor.execute("ANALYZE")
+        yield
+        empty_tables()
+
+
+def row(number: int) -> Execution:
+    is_open = number % 100 == 0
+    is_leased = number % 500 == 7
+    status = "running" if is_leased else "pending" if is_open else "completed"
+    return Execution(
+        id=new_id(),
+        workflow="indexed",
+        queue="default" if number % 200 else "other",
+        home_queue="default",
+        status=status,
+        input=Encoded({}),
+        data=Encoded({"n": number}),
+        priority=number % 3,
+        available_at=NOON + hours(number % 7) if is_open and not is_leased else None,
+        leased_by=WORKER if is_leased else None,
+        completed_at=None if is_open or is_leased else NOON,
+        created_at=NOON,
+        idempotency_key=f"key {number}" if number % 50 == 0 else None,
+        parent_id=uuid4() if number % 300 == 0 else None,
+    )
+
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_tables")]
+
+
+def plan(sql: str, params: object = ()) -> str:
+    """Return the plan of one statement, as text."""
+    word = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
+    with connection.cursor() as cursor:
+        cursor.execute(word + sql, params)
+        return "\n".join(" ".join(map(str, line)) for line in cursor.fetchall())
+
+
+def plans_of(do) -> list[str]:
+    """Return the plans of what ``do`` asks the table of executions."""
+    with CaptureQueriesContext(connection) as captured:
+        do()
+    table = Execution._meta.db_table
+    return [
+        plan(query["sql"])
+        for query in captured.captured_queries
+        if table in query["sql"]
+        and query["sql"].lstrip()[:4] in ("SELE", "UPDA", "WITH")
+    ]
+
+
+def assert_index(found: str, index: str) -> None:
+    assert index in found, found
+    assert f"Seq Scan on {Execution._meta.db_table}" not in found, found
+    assert f"SCAN {Execution._meta.db_table}" not in found.replace("USING", ""), found
+
+
+def test_a_claim_uses_its_partial_index():
+    with clock.freeze(NOON):
+        if connection.vendor == "postgresql":
+            sql, params = leases._claim_sql.__wrapped__(10, "default")
+            params = tuple(
+                "default" if param == leases._QUEUE else param for param in params
+            )
+            found = plan(sql, (*params, NOON, WORKER))
+        else:
+            candidates = leases._candidates("default", 10, "default")
+            found = candidates.explain()
+
+    assert_index(found, "durable_claim_idx")
+
+
+def test_the_index_gives_the_claim_its_order():
+    if connection.vendor == "postgresql":
+        with clock.freeze(NOON):
+            sql, params = leases._claim_sql.__wrapped__(10, "default")
+        params = tuple(
+            "default" if param == leases._QUEUE else param for param in params
+        )
+        found = plan(sql, (*params, NOON, WORKER))
+        assert "Sort" not in found, found
+    else:
+        with clock.freeze(NOON):
+            found = leases._candidates("default", 10, "default").explain()
+        assert "TEMP B-TREE" not in found, found
+
+
+def test_looking_whether_something_is_due_uses_the_index_of_claims():
+    with clock.freeze(NOON):
+        found = plans_of(
+            lambda: workers.is_due(["default"], within=hours(0), using="default")
+        )
+
+    assert_index(found[0], "durable_claim_idx")
+
+
+def test_looking_for_what_the_dead_hold_uses_the_index_of_leases():
+    Worker.objects.all().delete()
+    for found in plans_of(lambda: workers.release_lost(using="default"))[:2]:
+        assert_index(found, "durable_lease_idx")
+
+
+def test_giving_back_what_a_worker_holds_uses_the_index_of_leases():
+    found = plans_of(lambda: workers.release(WORKER, using="default"))
+
+    assert_index(found[0], "durable_lease_idx")
+
+
+def test_a_key_is_found_by_its_index():
+    found = plans_of(
+        lambda: durable.start(Indexed, idempotency_key="key 100")  # It is known.
+    )
+
+    assert_index(found[0], "durable_idempotency_key")
+
+
+def test_children_are_found_by_their_parent():
+    parent = Execution.rows.filter(parent__isnull=False).first().parent_id
+
+    found = plans_of(lambda: durable.list_children(parent))
+
+    assert_index(found[-1], "durable_parent_idx")
+
+
+@pytest.mark.parametrize(
+    ("model", "index"),
+    [
+        (Step, "durable_step_idx"),
+        (Wait, "durable_wait_idx"),
+        (Event, "durable_event_idx"),
+        (InputRequest, "durable_input_execution_idx"),
+    ],
+)
+def test_what_belongs_to_an_execution_is_found_by_it(model, index):
+    owner = Execution.rows.values_list("pk", flat=True)[0]
+    conditions = {"execution": owner}
+    if model in (Step, Wait):
+        conditions["sequence"] = 0
+
+    names = {found.name for found in model._meta.indexes}
+
+    assert index in names
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # The tables are empty; what matters is that the index could serve.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    found = model._base_manager.filter(**conditions).explain()
+    assert any(name in found for name in names), found
