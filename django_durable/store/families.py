@@ -36,7 +36,6 @@ No value encodes to it: a mapping of the user's that has this key is escaped.
 ITS_TURN = "its turn, for only so many items are open at once"
 """What an item waits for that ``max_concurrency`` holds back."""
 
-ITS_TURN = "its turn, for only so many items are open at once"
 
 _BATCH = 500
 
