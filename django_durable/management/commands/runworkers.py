@@ -81,18 +81,21 @@ class Command(BaseCommand):
             )
         except (ValueError, UnknownInstance) as error:
             raise CommandError(str(error)) from None
-        with _console(given["verbosity"]):
-            if options.reload:
-                autoreload.run_with_reloader(self._work, options, given)
-            else:
-                self._work(options, given)
+        if options.reload:
+            autoreload.run_with_reloader(self._work, options, given)
+        else:
+            self._work(options, given)
 
     def _work(self, options: Options, given: dict[str, Any]) -> None:
-        if not given["skip_checks"]:
-            self.check()
-        if inline.is_needed(options.using):
-            self._work_inline(options)
-            return
+        with _console(given["verbosity"]):
+            if not given["skip_checks"]:
+                self.check()
+            if inline.is_needed(options.using):
+                self._work_inline(options)
+            else:
+                self._work_with_threads(options, given["verbosity"])
+
+    def _work_with_threads(self, options: Options, verbosity: int) -> None:
         is_command = getattr(self, "_called_from_command_line", False)
         if is_command and options.parent is None:
             # A database that is away is waited for, by the services.
@@ -102,10 +105,10 @@ class Command(BaseCommand):
         requests = StopRequests(options.parent)
         with requests.from_signals():
             if options.processes > 1:
-                _run_processes(options, requests, given["verbosity"])
+                _run_processes(options, requests, verbosity)
                 return
             is_complete = Supervisor(options, requests).run()
-        if is_command and not is_complete:
+        if is_command and not is_complete and not options.reload:
             # Threads are still busy; whatever they wait for, the process ends here.
             logging.shutdown()
             os._exit(1 if requests.is_urgent else 0)
