@@ -681,6 +681,34 @@ def test_the_lines_of_a_step_that_runs_can_be_seen_before_long(monkeypatch):
     assert messages(execution) == ["first", "second"]
 
 
+def test_a_worker_that_ends_stores_what_a_step_wrote_that_it_cuts_off(monkeypatch):
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 60)
+    began, go_on = threading.Event(), threading.Event()
+
+    def body():
+        logger.info("on the way")
+        began.set()
+        go_on.wait(10)
+
+    execution = durable.start(make_step(body))
+    [claimed] = claim()
+    writer = LogWriter(get_settings())
+
+    def work():
+        run(claimed, inline=False, logs=writer)
+        connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert began.wait(10)
+        writer.close()
+        assert messages(execution) == ["on the way"]
+    finally:
+        go_on.set()
+        thread.join()
+
+
 def test_a_thread_that_the_step_left_behind_is_heard_until_it_ends(monkeypatch):
     monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 0.05)
     go_on = threading.Event()
