@@ -55,6 +55,10 @@ def due(moment: Moment) -> Expression:
         return Value(moment, output_field=DateTimeField())
     if _frozen:
         return Value(_frozen.instant + moment, output_field=DateTimeField())
+    if not moment:
+        # SQLite compares text, and writes a sum in another format than its own now: on
+        # a full second what is due now would seem to be due later.
+        return Now()
     return ExpressionWrapper(Now() + moment, output_field=DateTimeField())
 
 
