@@ -206,9 +206,17 @@ def resume(execution_id: UUID, *, using: str) -> None:
 
 
 def _with_lanes(row: Execution, using: str) -> list[Execution]:
-    """Return a locked execution and its open lanes, locked too, ancestors first."""
+    """Return a locked execution and its open lanes, locked too, ancestors first.
+
+    A lane that was waited for may have opened more meanwhile, so looking goes on until
+    there is nothing new.
+    """
     lanes = Execution.rows.using(using).open().filter(parent=row.pk, is_lane=True)
-    return [row, *lanes.defer("input", "data").select_for_update().order_by("id")]
+    lanes = lanes.defer("input", "data").select_for_update().order_by("id")
+    rows = [row]
+    while found := list(lanes.exclude(pk__in=[known.pk for known in rows])):
+        rows += found
+    return rows
 
 
 def _resume(row: Execution, using: str) -> None:

@@ -245,6 +245,59 @@ def test_moves_of_several_executions_lock_their_rows_in_order_of_id(in_threads):
     in_threads(cancel_the_family, write)
 
 
+class Nested(Workflow, name="raced_nested"):
+    class Outer(Parallel):
+        class One(Lane):
+            @step
+            def before(self): ...
+
+            class Inner(Parallel):
+                @step
+                def left(self): ...
+
+                @step
+                def right(self): ...
+
+
+@pytest.mark.parametrize("was_paused", [False, True])
+def test_a_pause_and_its_end_reach_lanes_that_are_being_opened(
+    in_threads, monkeypatch, was_paused
+):
+    execution = durable.start(Nested)
+    run(claim()[0])
+    (lane,) = claim()
+    inserted = threading.Event()
+    open_lanes, insert_lanes = families.open_lanes, families._insert_lanes
+
+    def pause_and_open(*args, **kwargs):
+        if was_paused:
+            durable.pause(execution)
+        return open_lanes(*args, **kwargs)
+
+    def insert_and_linger(*args, **kwargs):
+        insert_lanes(*args, **kwargs)
+        inserted.set()
+        # The other one stands at the lock of the lane now, or will.
+        time.sleep(0.3)
+
+    monkeypatch.setattr(families, "open_lanes", pause_and_open)
+    monkeypatch.setattr(families, "_insert_lanes", insert_and_linger)
+
+    def change():
+        assert inserted.wait(10)
+        (durable.resume if was_paused else durable.pause)(execution)
+
+    in_threads(lambda: run(lane), change)
+
+    statuses = set(Execution.rows.open().values_list("status", flat=True))
+    assert ("paused" in statuses) is not was_paused
+    if not was_paused:
+        assert statuses == {"paused"}
+        durable.resume(execution)
+    drain()
+    assert fresh(execution).status == "completed"
+
+
 # --- The hunt -------------------------------------------------------------------------
 
 
