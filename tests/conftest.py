@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
 
 from testproject import database_urls, postgres
 
@@ -68,13 +69,21 @@ def _forget_workflows_of_the_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Remove what SQLite leaves beside a test database when a process is killed."""
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Remove what is left of the test databases.
+
+    That is a connection made anew by a test that starts over, which is not the one that
+    Django closes, and what SQLite leaves beside its file when a process is killed.
+    """
     from django.db import connections
 
     yield
 
     for connection in connections.all():
+        with django_db_blocker.unblock():
+            connection.close()
         if connection.vendor == "sqlite":
             name = connection.settings_dict["TEST"]["NAME"]
             for suffix in ("-wal", "-shm", "-journal"):
