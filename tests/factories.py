@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
@@ -96,26 +97,22 @@ def empty_tables() -> None:
     del connections[connection.alias]
     _refuse_real_database()
     with connection.cursor() as cursor:
-        for table in _TABLES:
+        for table in _tables():
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608
     connection.close()
+
+
+def _tables() -> Iterator[str]:
+    """Yield the tables that tests write to, those that refer to others first."""
+    yield from ("auth_group_permissions", "auth_user_groups", "testapp_effect")
+    yield from ("auth_user", "auth_group")
+    for model in apps.get_app_config("django_durable").get_models():
+        yield model._meta.db_table
 
 
 def _refuse_real_database() -> None:
     name = Path(str(connection.settings_dict["NAME"])).name
     assert name.startswith(("test_", "django-durable-")), f"{name} is no test database"
-
-
-_TABLES = (
-    *(f"django_durable_{name}" for name in ("event", "inputrequest", "wait", "step")),
-    "django_durable_execution",
-    "django_durable_worker",
-    "testapp_effect",
-    "auth_group_permissions",
-    "auth_user_groups",
-    "auth_user",
-    "auth_group",
-)
 
 
 # --- Statements -----------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
@@ -24,6 +23,14 @@ FINAL = (
     ExecutionStatus.COMPENSATION_FAILED,
 )
 """Statuses that nothing but an operator's ``retry`` leaves."""
+
+
+class _HasMember(models.Func):
+    """Whether a JSON list has a member, where ``contains`` cannot say it (SQLite)."""
+
+    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
+    arg_joiner = ") WHERE json_each.value = ("
+    output_field = models.BooleanField()
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
@@ -51,9 +58,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
         if connections[self.db].features.supports_json_field_contains:
             return self.filter(tags__contains=[tag])
-        return self.annotate(tags_text=Cast("tags", models.TextField())).filter(
-            tags_text__contains=f'"{tag}"'
-        )
+        return self.filter(_HasMember("tags", models.Value(tag)))
 
     def with_status(self, status: str | Iterable[str]) -> Self:
         """Executions in one status, or in one of several."""

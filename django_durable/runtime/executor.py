@@ -231,6 +231,7 @@ class Executor:
         self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
     ) -> Outcome:
         """Run the body; raise ``Abandoned`` when the watchdog has settled the attempt."""
+        was_open = connections[run.lease.using].connection is not None
         try:
             outcome = run_step(run.workflow, call_for(run, step), context, attempt)
         except StepTimeout:
@@ -238,7 +239,7 @@ class Executor:
             outcome = _timed_out(run, step)
         if not attempt.take():
             raise Abandoned
-        if error := _cut_off(run, outcome):
+        if error := _cut_off(run, outcome, was_open=was_open):
             raise CutOff(str(error)) from error
         return _timed_out(run, step) if attempt.timed_out else outcome
 
@@ -331,14 +332,17 @@ class Executor:
             run.on_takeover()
 
 
-def _cut_off(run: Run, outcome: Outcome) -> BaseException | None:
-    """Return what the body raised, if the engine's own connection broke under it."""
+def _cut_off(run: Run, outcome: Outcome, *, was_open: bool) -> BaseException | None:
+    """Return what the body raised, if the engine's own connection broke under it.
+
+    ``was_open``: before the body. Else the error may be that of another database.
+    """
     error = outcome.exception if isinstance(outcome, Raised) else None
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     session = connections[run.lease.using].connection
     # Not `is_usable`: that is false for a transaction with an error in it as well.
-    is_gone = session is None or getattr(session, "closed", False)
+    is_gone = was_open if session is None else getattr(session, "closed", False)
     return error if is_gone else None
 
 

@@ -107,7 +107,7 @@ def _candidates(queue: str, limit: int, using: str) -> models.QuerySet[Any, Any]
         .select_for_update(skip_locked=True)
         .claimable(queue=queue)
         .in_claim_order()
-        .values_list("pk", flat=True)[:limit]
+        .values_list("pk", "available_at")[:limit]
     )
 
 
@@ -127,7 +127,8 @@ UPDATE {table} AS e SET
     expires_at = CASE WHEN e.error IS NULL
         THEN COALESCE(e.expires_at, moment.now + e.timeout) END
 FROM picked, moment WHERE e.id = picked.pk
-RETURNING moment.now, e.priority, e.data, CASE WHEN e.is_lane THEN e.input END, {columns}
+RETURNING e.priority, picked.available_at, moment.now, e.data,
+    CASE WHEN e.is_lane THEN e.input END, {columns}
 """
 
 
@@ -161,9 +162,9 @@ def _claim_by_statement(
         cursor.execute(sql, (*params, frozen, worker_id))
         rows = cursor.fetchall()
     # RETURNING keeps no order.
-    rows.sort(key=lambda row: (-row[1], row[4]))
+    rows.sort(key=lambda row: (-row[0], row[1]))
     return [
-        _claimed(row[0], _loaded(row[2]), _loaded(row[3]), row[4:], using)
+        _claimed(row[2], _loaded(row[3]), _loaded(row[4]), row[5:], using)
         for row in rows
     ]
 
@@ -186,7 +187,7 @@ def _claim_by_rows(
     if not Execution.rows.using(using).claimable(queue=queue).exists():
         return []
     with transaction.atomic(using=using):
-        ids = list(_candidates(queue, limit, using))
+        ids = [pk for pk, _ in _candidates(queue, limit, using)]
         rows = Execution.rows.using(using).filter(pk__in=ids)
         # Should the database have ignored the lock, this takes only what is still there.
         rows.claimable(queue=queue).update(
@@ -206,7 +207,6 @@ def _claim_by_rows(
         )
         claimed: Iterable[Any] = (
             rows.filter(leased_by=worker_id)
-            .in_claim_order()
             .annotate(
                 now=models.ExpressionWrapper(
                     clock.db_now(), output_field=models.DateTimeField()
@@ -216,7 +216,9 @@ def _claim_by_rows(
             )
             .values_list("now", "tree", "given", *_COLUMNS)
         )
-        return [_claimed(row[0], row[1], row[2], row[3:], using) for row in claimed]
+        found = {row[3]: row for row in claimed}
+        in_order = [found[pk] for pk in ids if pk in found]
+        return [_claimed(row[0], row[1], row[2], row[3:], using) for row in in_order]
 
 
 def _claimed(

@@ -24,7 +24,7 @@ from django_durable.ids import new_id
 from django_durable.models import Execution, Step
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store.leases import Lease, held
+from django_durable.store.leases import Lease, held, now_in
 from django_durable.types import ExecutionStatus, Moment, StepKind, StepStatus, Tree
 
 
@@ -230,15 +230,16 @@ def _write_by_rows(move: Move) -> Moved | None:
         )
         if row is None:
             return None
-        changes = _changes(move, row)
+        # One instant for all, or what one clock ends another may not have begun.
+        at = now_in(using)
+        changes = _changes(move, row, at)
         held(move.lease).update(**changes)
-        at = clock.now()
         if move.step:
-            _record(move.lease, move.step)
+            _record(move.lease, move.step, at)
     return Moved(ExecutionStatus(changes["status"]), at)
 
 
-def _changes(move: Move, row: Execution) -> dict[str, Any]:
+def _changes(move: Move, row: Execution, at: datetime) -> dict[str, Any]:
     """Return what the row's columns become; the statement above says the same in SQL."""
     is_paused, is_final = row.status == ExecutionStatus.PAUSED, move.status in FINAL
     stays_paused = is_paused and not is_final
@@ -256,8 +257,8 @@ def _changes(move: Move, row: Execution) -> dict[str, Any]:
         "available_at": None,
         "resumes_at": None,
         "leased_by": F("leased_by") if keeps_lease else None,
-        "step_started_at": clock.db_now() if keeps_lease else None,
-        "completed_at": clock.db_now() if is_final else None,
+        "step_started_at": at if keeps_lease else None,
+        "completed_at": at if is_final else None,
     }
     if move.sequence != row.sequence:
         changes["calls"] = 0
@@ -283,7 +284,7 @@ def due_within(due: Moment | None, expires_at: datetime | None) -> Any:
     return Least(clock.due(due), Value(expires_at))
 
 
-def _record(lease: Lease, step: StepEnd) -> None:
+def _record(lease: Lease, step: StepEnd, at: datetime) -> None:
     row = Step(
         id=step.id,
         execution_id=lease.owner_id,
@@ -297,6 +298,6 @@ def _record(lease: Lease, step: StepEnd) -> None:
         output=None if step.output is None else Encoded(step.output),
         error=step.error,
         started_at=step.started_at,
-        completed_at=clock.db_now(),
+        completed_at=at,
     )
     Step.objects.using(lease.using).bulk_create([row], ignore_conflicts=True)

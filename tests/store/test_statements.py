@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("transactional_db")
 IS_POSTGRESQL = connection.vendor == "postgresql"
 
 
-class One(Workflow, name="one_step"):
+class One(Workflow, name="statements_one"):
     @step
     def work(self, n=0):
         return {"n": n + 1}
