@@ -14,7 +14,7 @@ from django_durable.api.references import ExecutionRef, id_of
 from django_durable.conf import get_settings
 from django_durable.exceptions import InputNotFound
 from django_durable.models import Event, InputRequest
-from django_durable.store import answering, events, inputs, operations
+from django_durable.store import answering, events, inputs, operations, skipping
 from django_durable.types import ErrorInfo
 
 User: TypeAlias = "AbstractBaseUser | AnonymousUser"
@@ -59,6 +59,17 @@ def pause(execution: ExecutionRef, *, durable: str = "default") -> None:
 def resume(execution: ExecutionRef, *, durable: str = "default") -> None:
     """Take a pause back."""
     operations.resume(id_of(execution), using=get_settings(durable).database)
+
+
+def run_now(execution: ExecutionRef, *, durable: str = "default") -> None:
+    """Let an execution go on at once that stands still only for a time.
+
+    A sleep counts as over; a back-off, a snooze and the wait for ``scheduled_at`` end,
+    also in the execution's lanes. It is next among what has its priority in its queue.
+    What waits for an event, an input or a child, runs or is paused raises
+    ``NothingToSkip``, which says what it waits for; an ended one ``ExecutionClosed``.
+    """
+    skipping.run_now(id_of(execution), using=get_settings(durable).database)
 
 
 def send_event(

@@ -333,6 +333,20 @@ def test_pause_resume_and_cancel(durable):
     assert "has ended" in str(error)
 
 
+def test_run_now_skips_a_sleep_and_says_what_else_it_waits_for(durable):
+    execution = django_durable.start(Simple, scheduled_at=factories.NOON + days(9))
+
+    assert "is next for a worker" in durable("run-now", execution.pk)
+    factories.drain()
+
+    assert factories.fresh(execution).status == "completed"
+    error = refused(lambda: durable("run-now", execution.pk))
+    assert error.returncode == 1
+    waiting = django_durable.start(Asking)
+    factories.drain()
+    assert "provide_input()" in str(refused(lambda: durable("run-now", waiting.pk)))
+
+
 def test_retry_lets_a_failed_one_go_on(durable):
     execution = django_durable.start(Broken)
     while not factories.fresh(execution).is_final:

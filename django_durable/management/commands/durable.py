@@ -112,6 +112,7 @@ class Command(BaseCommand):
             ("retry", operating.retry, "let a failed one go on where it failed"),
             ("pause", operating.pause, "let no further step start"),
             ("resume", operating.resume, "take a pause back"),
+            ("run-now", operating.run_now, "skip a sleep or a back-off"),
         ):
             self._add(name, run, text).add_argument("id")
         parser = self._add("send-event", operating.send_event, "send an event")
