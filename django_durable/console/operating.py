@@ -101,6 +101,7 @@ def provide_input(given: dict[str, Any]) -> Answer:
         given["name"],
         parse_answer(given["value"]),
         user=_user(given["user"]) if given["user"] else None,
+        comment=given["comment"],
         durable=given["durable"],
     )
     said = f"{request.name!r} of {request.execution_id} is answered."

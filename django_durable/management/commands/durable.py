@@ -129,6 +129,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("value", metavar="JSON", help="or plain text")
         parser.add_argument("--user", metavar="NAME", help="who answers")
+        parser.add_argument("--comment", default="", help="kept with the answer")
 
     def _add_schedules(self) -> None:
         parser = self._add("schedules", scheduling.list_schedules, "schedules")
