@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.forms import FileField
 
 from django_durable import conf, cron, database_checks
 from django_durable.definition import registry
@@ -21,6 +22,7 @@ def register() -> None:
     checks.register(check_settings)
     checks.register(check_queues)
     checks.register(check_schedules)
+    checks.register(check_input_forms)
     for check in database_checks.CHECKS:
         checks.register(check)
 
@@ -75,6 +77,21 @@ def check_schedules(**_: Any) -> Sequence[checks.CheckMessage]:
             for problem, hint in _schedule_problems(spec, owner)
         )
     return found
+
+
+def check_input_forms(**_: Any) -> Sequence[checks.CheckMessage]:
+    """``durable.W105``: the form of an input asks for a file, which cannot be stored."""
+    graphs = [registry.get(name).definition for name in registry.names()]
+    return [
+        checks.Warning(
+            f"The input_form of workflow {graph.workflow} has the file field {name!r}.",
+            hint="An execution holds no files. Save the file in a model, and take that.",
+            id="durable.W105",
+        )
+        for graph in graphs
+        for name, field in getattr(graph.input_form, "base_fields", {}).items()
+        if isinstance(field, FileField)
+    ]
 
 
 def _schedule_problems(spec: ScheduleSpec, owner: str) -> Iterator[tuple[str, str]]:

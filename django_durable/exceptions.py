@@ -10,6 +10,7 @@
     ├── NotStorable              a value cannot be stored; .path, .reason
     │   └── InstanceGone         a stored model instance no longer exists
     ├── ExecutionNotFound  ExecutionClosed  ExecutionFailed  InputNotFound
+    ├── NothingToSkip            run_now: it does not stand still for a time
     ├── InvalidSchedule          a schedule is written wrongly
     ├── ScheduleNotFound         no schedule has this name
     ├── InvalidStepReturn        a step returned neither a mapping nor None
@@ -83,6 +84,10 @@ class ExecutionNotFound(DurableError):
 
 class ExecutionClosed(DurableError):
     """The execution has ended, so it takes no more of this."""
+
+
+class NothingToSkip(DurableError):
+    """``run_now`` has nothing to skip: it runs, is paused, or waits for no mere time."""
 
 
 class ExecutionFailed(DurableError):

@@ -269,11 +269,11 @@ def test_every_public_name_is_in_the_reference():
 
 
 def test_every_setting_is_explained():
-    from django_durable import conf
+    from django_durable.conf import rules
 
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
-    assert {key for key in conf._INSTANCE_RULES if f"`{key}`" not in page} == set()
+    assert {key for key in rules.INSTANCE_RULES if f"`{key}`" not in page} == set()
 
 
 def test_the_settings_that_are_shown_are_the_defaults(page_module):

@@ -124,4 +124,7 @@ def _validated(
         )
     given = dict(input or {})
     form_class: Any = workflow.definition.input_form
-    return given if form_class is None else forms.clean_input(form_class, given)
+    if form_class is None:
+        return given
+    what = f"input of {workflow.definition.workflow}"
+    return forms.clean_input(form_class, given, what=what)

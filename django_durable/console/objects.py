@@ -82,6 +82,7 @@ def wait_object(wait: Wait) -> Object:
 def input_object(request: InputRequest) -> Object:
     """Return what a person is or was asked."""
     return {
+        "id": str(request.pk),
         "execution": str(request.execution_id),
         "name": request.name,
         "path": request.path,
@@ -94,8 +95,11 @@ def input_object(request: InputRequest) -> Object:
         "permission": request.permission,
         "status": request.status,
         "answer": stored(request.answer),
+        "comment": request.comment,
+        "answered_by": str(request.answered_by) if request.answered_by else None,
         "until": iso(request.until),
         "created_at": iso(request.created_at),
+        "closed_at": iso(request.closed_at),
     }
 
 

@@ -72,6 +72,13 @@ def resume(given: dict[str, Any]) -> Answer:
     return _changed(id_, f"{id_} goes on.", given)
 
 
+def run_now(given: dict[str, Any]) -> Answer:
+    """Skip a sleep, a back-off, a snooze or the wait for a scheduled start."""
+    id_ = _id(given)
+    api.run_now(id_, durable=given["durable"])
+    return _changed(id_, f"{id_} is next for a worker.", given)
+
+
 def send_event(given: dict[str, Any]) -> Answer:
     """Send an event."""
     id_, text = _id(given), given["payload"]
@@ -94,6 +101,7 @@ def provide_input(given: dict[str, Any]) -> Answer:
         given["name"],
         parse_answer(given["value"]),
         user=_user(given["user"]) if given["user"] else None,
+        comment=given["comment"],
         durable=given["durable"],
     )
     said = f"{request.name!r} of {request.execution_id} is answered."

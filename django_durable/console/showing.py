@@ -184,13 +184,15 @@ def _asked(found: Portrait) -> Iterator[Block]:
     if found.inputs:
         yield ""
         yield Table(
-            ("INPUT", "TYPE", "STATUS", "ANSWER", "PROMPT"),
+            ("INPUT", "TYPE", "STATUS", "BY", "ANSWER", "COMMENT", "PROMPT"),
             [
                 (
                     request.name,
                     request.type,
                     request.status,
+                    str(request.answered_by or NOTHING),
                     NOTHING if request.answer is None else _json(request.answer),
+                    request.comment or NOTHING,
                     request.prompt or NOTHING,
                 )
                 for request in found.inputs

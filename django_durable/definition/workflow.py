@@ -85,14 +85,14 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
         "max_steps": not (
             isinstance(options["max_steps"], int) and options["max_steps"] > 0
         ),
-        "input_form": form is not None and not hasattr(form, "base_fields"),
+        "input_form": form is not None and not _is_form_class(form),
     }
     remedies = {
         "timeout": "a positive timedelta, such as hours(2)",
         "queue": "the name of a queue",
         "priority": "a whole number; larger runs first",
         "max_steps": "a positive whole number",
-        "input_form": "a Django form class",
+        "input_form": "a class derived from django.forms.Form or ModelForm",
     }
     for option, is_wrong in faults.items():
         if is_wrong:
@@ -104,3 +104,10 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
         as_retry(options["retry"])
     except ValueError as error:
         raise DefinitionError(f"durable.E003: {cls.__qualname__}: {error}") from None
+
+
+def _is_form_class(form: object) -> bool:
+    """Say whether this is a Django form class; Django is not imported here."""
+    bases = form.__mro__ if isinstance(form, type) else ()
+    names = [f"{base.__module__}.{base.__qualname__}" for base in bases]
+    return "django.forms.forms.BaseForm" in names

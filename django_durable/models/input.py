@@ -50,6 +50,9 @@ class InputRequest(models.Model):
     )
     until = models.DateTimeField(null=True)
     answer = PayloadField(null=True)
+    comment = models.TextField(
+        default="", blank=True, help_text=_("What who answered has added.")
+    )
     # Users may live in another database than what they have answered, so that deleting
     # one leaves this alone.
     answered_by = UserField(

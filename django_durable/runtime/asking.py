@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django_durable import clock, codec
 from django_durable.engine.waiting import Answer, ChildRequest, WaitRequest
 from django_durable.exceptions import WaitTimeout
+from django_durable.runtime.asynchronous import outside_event_loop
 from django_durable.runtime.context import get_context
-from django_durable.types import Missing, Moment, WaitKind
+from django_durable.types import JSON, Missing, Moment, WaitKind
 
 
 def wait_for(
@@ -35,7 +36,7 @@ def wait_for(
         asked=asked,
         fails_step=fails_step,
     )
-    return codec.decode(answer.value, instances=codec.fetch_instance)
+    return decoded(answer.value)
 
 
 def answer_to(
@@ -48,9 +49,12 @@ def answer_to(
     *,
     asked: Mapping[str, Any] | None = None,
     fails_step: bool = False,
-    child: ChildRequest | None = None,
+    child: Callable[[], ChildRequest] | None = None,
 ) -> Answer:
-    """Return what is stored for a wait, or suspend the body until there is something."""
+    """Return what is stored for a wait, or suspend the body until there is something.
+
+    ``child`` is asked for the child to start only if there is nothing.
+    """
     context = get_context()
     key = context.next_key(kind, name)
     answer = context.answer(key)
@@ -66,7 +70,7 @@ def answer_to(
                 timeout_value=_value(timeout_value),
                 fails_step=fails_step,
                 input=asked,
-                child=child,
+                child=child() if child else None,
                 sentence=sentence + _until(timeout),
             )
         )
@@ -75,6 +79,11 @@ def answer_to(
         error.is_final = answer.fails_step
         raise error
     return answer
+
+
+def decoded(tree: JSON) -> Any:
+    """Return the value of an answer; its model instances are read from the database."""
+    return outside_event_loop(codec.decode, tree, instances=codec.fetch_instance)
 
 
 def _value(timeout_value: Any) -> Any:

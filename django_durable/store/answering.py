@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from django_durable.models import InputRequest
 
@@ -18,7 +18,7 @@ def may_answer(user: Any, request: InputRequest) -> bool:
     """Say whether ``user`` may answer an input: named, in the group, or permitted."""
     if not user.is_active:
         return False
-    if user.is_superuser or user.get_username() == request.username:
+    if user.is_superuser or user.get_username() in {request.username} - {""}:
         return True
     if request.permission and user.has_perm(request.permission):
         return True
@@ -28,20 +28,56 @@ def may_answer(user: Any, request: InputRequest) -> bool:
     return is_open and user.has_perm(PERMISSION)
 
 
+def why_not(user: Any, request: InputRequest) -> str:
+    """Say why a user may not answer an input."""
+    if user.is_active:
+        return f"{user} may not answer {request.name!r}; {who_may_answer(request)}."
+    return f"{user} may not answer {request.name!r}: that is no active account."
+
+
 def answerable_by(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
     """Narrow ``found`` to what ``user`` may answer; says what ``may_answer`` says."""
     if not user.is_active:
         return found.none()
     if user.is_superuser:
         return found
-    allowed = Q(username=user.get_username()) | Q(
-        group__in=list(user.groups.values_list("name", flat=True))
-    )
-    allowed |= Q(permission__in=sorted(user.get_all_permissions()))
+    allowed = _is_for(user) | Q(permission__in=sorted(user.get_all_permissions()))
     allowed &= ~OPEN_TO_ALL
     if user.has_perm(PERMISSION):
         allowed |= OPEN_TO_ALL
     return found.filter(allowed)
+
+
+def inbox(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
+    """Narrow ``found`` to what ``user`` may answer, in the order to answer it in.
+
+    What names the user or a group of theirs (``is_mine``) comes first, of it and of the
+    rest what times out soonest.
+    """
+    is_mine = ExpressionWrapper(_is_for(user), output_field=BooleanField())
+    soonest = F("until").asc(nulls_last=True)
+    return (
+        answerable_by(found, user)
+        .annotate(is_mine=is_mine)
+        .order_by("-is_mine", soonest, "id")
+    )
+
+
+def mine(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
+    """Narrow ``found`` to what ``user`` is asked by name or as member of a group."""
+    return answerable_by(found, user).filter(_is_for(user))
+
+
+def count_up_to(most: int, found: QuerySet[InputRequest]) -> int:
+    """Return how many inputs there are, counting no further than ``most``."""
+    return found.order_by()[:most].count()
+
+
+def _is_for(user: Any) -> Q:
+    """Return which inputs name this user, or a group that the user is in."""
+    # The groups are read first, for users may live in another database.
+    groups = list(user.groups.values_list("name", flat=True))
+    return Q(username=user.get_username()) & ~Q(username="") | Q(group__in=groups)
 
 
 def who_may_answer(request: InputRequest) -> str:

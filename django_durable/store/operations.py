@@ -182,7 +182,7 @@ def _reopen(wait: Wait, using: str) -> Wait:
 def pause(execution_id: UUID, *, using: str) -> None:
     """Let no further step start; timers keep their time. Pausing twice is once."""
     with transaction.atomic(using=using):
-        for row in _with_lanes(lock_open(execution_id, using=using), using):
+        for row in with_lanes(lock_open(execution_id, using=using), using):
             if row.status == ExecutionStatus.PAUSED:
                 continue
             update(
@@ -198,25 +198,31 @@ def pause(execution_id: UUID, *, using: str) -> None:
 def resume(execution_id: UUID, *, using: str) -> None:
     """Take a pause back: go on, or go on waiting for what it waited for."""
     with transaction.atomic(using=using):
-        rows = _with_lanes(lock_open(execution_id, using=using), using)
+        rows = with_lanes(lock_open(execution_id, using=using), using)
         paused = [row for row in rows if row.status == ExecutionStatus.PAUSED]
         for row in paused:
             _resume(row, using)
         wakeups.notify({row.queue for row in paused}, using=using)
 
 
-def _with_lanes(row: Execution, using: str) -> list[Execution]:
+def with_lanes(row: Execution, using: str) -> list[Execution]:
     """Return a locked execution and its open lanes, locked too, ancestors first.
 
     A lane that was waited for may have opened more meanwhile, so looking goes on until
     there is nothing new.
     """
-    lanes = Execution.rows.using(using).open().filter(parent=row.pk, is_lane=True)
+    lanes = Execution.rows.using(using).open().filter(is_lane=True)
     lanes = lanes.defer("input", "data").select_for_update().order_by("id")
-    rows = [row]
-    while found := list(lanes.exclude(pk__in=[known.pk for known in rows])):
+    rows, known = [row], [row.pk]
+    while found := list(lanes.filter(_below(row, known)).exclude(pk__in=known)):
         rows += found
+        known += [lane.pk for lane in found]
     return rows
+
+
+def _below(row: Execution, known: list[UUID]) -> Q:
+    """Return what belongs to an execution, or to a lane of which some are known."""
+    return Q(awaited_by__in=known) if row.is_lane else Q(parent=row.pk)
 
 
 def _resume(row: Execution, using: str) -> None:

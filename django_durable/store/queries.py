@@ -91,9 +91,9 @@ def waits_of(execution_id: UUID, *, using: str) -> QuerySet[Wait]:
 
 
 def inputs_of(execution_id: UUID, *, using: str) -> QuerySet[InputRequest]:
-    """Return what people were asked by an execution, oldest first."""
+    """Return what people were asked by an execution, and who answered, oldest first."""
     found = InputRequest.objects.using(using).filter(execution=execution_id)
-    return found.order_by("id")
+    return found.order_by("id").prefetch_related("answered_by")
 
 
 def events_of(execution_id: UUID, *, using: str) -> QuerySet[Event]:

@@ -333,6 +333,20 @@ def test_pause_resume_and_cancel(durable):
     assert "has ended" in str(error)
 
 
+def test_run_now_skips_a_sleep_and_says_what_else_it_waits_for(durable):
+    execution = django_durable.start(Simple, scheduled_at=factories.NOON + days(9))
+
+    assert "is next for a worker" in durable("run-now", execution.pk)
+    factories.drain()
+
+    assert factories.fresh(execution).status == "completed"
+    error = refused(lambda: durable("run-now", execution.pk))
+    assert error.returncode == 1
+    waiting = django_durable.start(Asking)
+    factories.drain()
+    assert "provide_input()" in str(refused(lambda: durable("run-now", waiting.pk)))
+
+
 def test_retry_lets_a_failed_one_go_on(durable):
     execution = django_durable.start(Broken)
     while not factories.fresh(execution).is_final:
@@ -544,3 +558,21 @@ def test_schedules_that_are_stuck_or_disabled_are_found_by_the_doctor(db):
 
     assert (stuck.rule, stuck.ids) == ("schedule_stuck", ("five",))
     assert (disabled.rule, disabled.about) == ("schedule_disabled", "schedule")
+
+
+def test_an_answer_is_shown_with_who_gave_it_and_the_comment(durable):
+    get_user_model().objects.create_superuser("boss")
+    execution = django_durable.start(Asking)
+    factories.drain()
+    arguments = ("ask", "approved", "--user", "boss", "--comment", "Fine by me.")
+
+    durable("provide-input", execution.pk, *arguments)
+
+    shown = durable("show", execution.pk)
+    assert "boss" in shown
+    assert "Fine by me." in shown
+    [one] = json.loads(durable("show", execution.pk, "--format", "json"))["inputs"]
+    assert (one["answered_by"], one["comment"]) == ("boss", "Fine by me.")
+    assert one["closed_at"] is not None
+    error = refused(lambda: durable("provide-input", execution.pk, *arguments))
+    assert "answered already by boss" in str(error)

@@ -13,7 +13,7 @@ from django_durable.models import Execution
 from django_durable.store import moves
 from django_durable.store.moves import Move
 from django_durable.types import ExecutionStatus
-from tests.factories import claim
+from tests.factories import claim, wait_until_somebody_waits
 
 pytestmark = [
     pytest.mark.usefixtures("transactional_db"),
@@ -62,17 +62,3 @@ def test_a_batch_of_moves_locks_its_rows_in_order_of_id():
 
     assert len(written) == 8
     assert None not in written
-
-
-def wait_until_somebody_waits() -> None:
-    """Return once another session waits for a lock of this one."""
-    for _ in range(2000):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks "
-                "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-            if cursor.fetchone()[0]:
-                return
-            cursor.execute("SELECT pg_sleep(0.005)")
-    raise AssertionError("nobody waits")

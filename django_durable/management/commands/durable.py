@@ -112,6 +112,7 @@ class Command(BaseCommand):
             ("retry", operating.retry, "let a failed one go on where it failed"),
             ("pause", operating.pause, "let no further step start"),
             ("resume", operating.resume, "take a pause back"),
+            ("run-now", operating.run_now, "skip a sleep or a back-off"),
         ):
             self._add(name, run, text).add_argument("id")
         parser = self._add("send-event", operating.send_event, "send an event")
@@ -128,6 +129,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("value", metavar="JSON", help="or plain text")
         parser.add_argument("--user", metavar="NAME", help="who answers")
+        parser.add_argument("--comment", default="", help="kept with the answer")
 
     def _add_schedules(self) -> None:
         parser = self._add("schedules", scheduling.list_schedules, "schedules")
