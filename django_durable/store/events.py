@@ -22,9 +22,7 @@ def send(
     wait that is being opened either sees the event or is seen by it.
     """
     with transaction.atomic(using=using):
-        row = executions.lock(execution_id, using=using)
-        if row.is_lane and row.parent_id:
-            row = executions.lock(row.parent_id, using=using)
+        row = executions.lock_workflow(execution_id, using=using)
         if event_id is not None:
             known = Event.objects.using(using).filter(execution=row, event_id=event_id)
             if found := known.first():

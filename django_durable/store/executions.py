@@ -122,9 +122,20 @@ def lock(execution_id: UUID, *, using: str) -> Execution:
     return row
 
 
+def lock_workflow(execution_id: UUID, *, using: str) -> Execution:
+    """Lock an execution that users know; to them a lane is no execution."""
+    row = lock(execution_id, using=using)
+    if row.is_lane:
+        raise ExecutionNotFound(
+            f"{execution_id} is no execution but {row.scope}, a member of execution "
+            f"{row.parent_id}. Give the id of that."
+        )
+    return row
+
+
 def lock_open(execution_id: UUID, *, using: str) -> Execution:
     """Lock an execution that has not ended, or raise ``ExecutionClosed``."""
-    row = lock(execution_id, using=using)
+    row = lock_workflow(execution_id, using=using)
     refuse_closed(row)
     return row
 

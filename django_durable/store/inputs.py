@@ -19,7 +19,7 @@ def lock_open(
     execution_id: UUID, name: str, *, using: str
 ) -> tuple[Execution, InputRequest | None]:
     """Lock an execution and return the oldest open input of that name, if there is one."""
-    row = executions.lock(execution_id, using=using)
+    row = executions.lock_workflow(execution_id, using=using)
     asked = (
         InputRequest.objects.using(using)
         .filter(execution=row, name=name, status=WaitStatus.OPEN)

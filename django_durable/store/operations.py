@@ -11,7 +11,7 @@ from django_durable import clock
 from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution, Wait
 from django_durable.store import announcements, families, wakeups
-from django_durable.store.executions import lock, lock_open, update
+from django_durable.store.executions import lock, lock_open, lock_workflow, update
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
 
@@ -66,7 +66,7 @@ def retry(execution_id: UUID, *, using: str) -> None:
     again. The time of a workflow's timeout starts over.
     """
     with transaction.atomic(using=using):
-        row = lock(execution_id, using=using)
+        row = lock_workflow(execution_id, using=using)
         if row.status != ExecutionStatus.FAILED:
             raise ExecutionClosed(
                 f"Execution {execution_id} is {row.status}; only a failed one can be "
