@@ -37,10 +37,7 @@ def send(
         )
         event.save(using=using, force_insert=True)
         for wait in waits.open_waits(row.pk, using=using):
-            if name not in wait.names or not waits.lock_open(wait, using=using):
-                continue
-            if waits.deliver_events(wait, using=using):
-                waits.wake_waiter(wait, using=using)
+            if name in wait.names and waits.offer(wait, using=using):
                 break
     event.refresh_from_db(using=using)
     return event

@@ -6,7 +6,8 @@ whoever sends an event locks that row too. So no wake-up is lost, in either orde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django_durable import clock
 from django_durable.engine.waiting import (
     Answer,
     ChildRequest,
+    Delivery,
     WaitKey,
     WaitRequest,
     WaitState,
@@ -62,7 +64,8 @@ def open_wait(
         row = hold(lease)
         wait = _find_or_create(row, lease, request, path, sequence, attempt)
         is_answered = wait.status == WaitStatus.SATISFIED or (
-            bool(request.names) and deliver_events(wait, using=using)
+            bool(request.names)
+            and deliver_events(wait, using=using).answer is not None
         )
         changes = {} if is_answered else parked(row, wait)
         Execution.rows.using(using).filter(pk=row.pk).update(
@@ -181,11 +184,8 @@ def parked(row: Execution, wait: Wait) -> dict[str, Any]:
     }
 
 
-def deliver_events(wait: Wait, *, using: str) -> bool:
-    """Hand the untaken events of a locked execution to one of its open waits.
-
-    Says whether the wait is satisfied now.
-    """
+def deliver_events(wait: Wait, *, using: str) -> Delivery:
+    """Hand the untaken events of a locked execution to one of its open waits."""
     events = list(
         Event.objects.using(using)
         .filter(execution=wait.execution_id, taken_by=None, name__in=wait.names)
@@ -200,16 +200,15 @@ def deliver_events(wait: Wait, *, using: str) -> bool:
         received=wait.received,
     )
     delivery = deliver(state, [(name, tree) for _, name, tree in events])
-    if not delivery.consumed:
-        return False
-    taken = [events[position][0] for position in delivery.consumed]
-    Event.objects.using(using).filter(pk__in=taken).update(taken_by=wait)
-    wait.received = delivery.received
-    if delivery.answer is None:
-        Wait.objects.using(using).filter(pk=wait.pk).update(received=wait.received)
-        return False
-    close(wait, using, status=WaitStatus.SATISFIED, answer=delivery.answer[0])
-    return True
+    if delivery.consumed:
+        taken = [events[position][0] for position in delivery.consumed]
+        Event.objects.using(using).filter(pk__in=taken).update(taken_by=wait)
+        wait.received = delivery.received
+        if delivery.answer is None:
+            Wait.objects.using(using).filter(pk=wait.pk).update(received=wait.received)
+        else:
+            close(wait, using, status=WaitStatus.SATISFIED, answer=delivery.answer[0])
+    return delivery
 
 
 def open_waits(execution_id: UUID, *, using: str) -> Sequence[Wait]:
@@ -221,21 +220,51 @@ def open_waits(execution_id: UUID, *, using: str) -> Sequence[Wait]:
     )
 
 
+def offer(wait: Wait, *, using: str) -> bool:
+    """Hand the untaken events of a locked execution to an open wait; say if it took one."""
+    with _lane_of(wait, using) as is_open:
+        if not is_open or not (delivery := deliver_events(wait, using=using)).consumed:
+            _let_go(wait, using)
+            return False
+        if delivery.answer is not None:
+            wake_waiter(wait, using=using)
+        return True
+
+
 def lock_open(wait: Wait, *, using: str) -> bool:
-    """Lock the lane that has opened a wait; say whether the wait is open still.
+    """Lock the lane that has opened a wait; say whether the wait is open still."""
+    with _lane_of(wait, using) as is_open:
+        if not is_open:
+            _let_go(wait, using)
+        return is_open
+
+
+@contextmanager
+def _lane_of(wait: Wait, using: str) -> Iterator[bool]:
+    """Lock the lane that has opened a wait; give whether the wait is open still.
 
     The workflow's execution is locked already. A lane's wait runs out, or is closed with
     its lane, under the lock of the lane alone.
     """
     if wait.lane is None:
-        return True
-    executions.lock(wait.lane, using=using)
-    found = Wait.objects.using(using).filter(pk=wait.pk, status=WaitStatus.OPEN)
-    received = found.values_list("received", flat=True).first()
-    if received is None:
-        return False
-    wait.received = received
-    return True
+        yield True
+        return
+    with transaction.atomic(using=using):
+        executions.lock(wait.lane, using=using)
+        found = Wait.objects.using(using).filter(pk=wait.pk, status=WaitStatus.OPEN)
+        received = found.values_list("received", flat=True).first()
+        wait.received = wait.received if received is None else received
+        yield received is not None
+
+
+def _let_go(wait: Wait, using: str) -> None:
+    """Unlock a lane on leaving ``_lane_of``.
+
+    Who looks through the waits of several lanes meets them in order of the waits. To keep
+    the locks would be against the order of ids, in which those who cancel lanes lock them.
+    """
+    if wait.lane is not None:
+        transaction.set_rollback(True, using=using)
 
 
 def close(wait: Wait, using: str, *, status: WaitStatus, answer: JSON) -> None:
