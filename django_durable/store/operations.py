@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django_durable import clock
 from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution, Wait
-from django_durable.store import announcements, families, wakeups
+from django_durable.store import announcements, families, waits, wakeups
 from django_durable.store.executions import lock, lock_open, lock_workflow, update
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
@@ -82,6 +82,8 @@ def _go_on(row: Execution, using: str) -> None:
         sequence=row.sequence,
     )
     asked.filter(status=WaitStatus.TIMED_OUT).update(status=WaitStatus.CANCELLED)
+    given_up = asked.filter(status=WaitStatus.CANCELLED, kind=WaitKind.ALL)
+    waits.give_back_events(given_up, _owner(row), using=using)
     waited = _retry_lanes(row, asked, using) or _retry_child(asked, using)
     _forget_failed_children(asked, using)
     update(
@@ -98,6 +100,11 @@ def _go_on(row: Execution, using: str) -> None:
     )
     if not waited:
         wakeups.notify({row.queue}, using=using)
+
+
+def _owner(row: Execution) -> UUID:
+    """Return the execution that waits and events are filed under."""
+    return (row.is_lane and row.parent_id) or row.pk
 
 
 def _retry_lanes(row: Execution, asked: QuerySet[Wait], using: str) -> Wait | None:

@@ -60,5 +60,8 @@ def _run_out(wait: Wait, using: str) -> None:
     is_sleep = wait.kind == WaitKind.SLEEP
     status = WaitStatus.SATISFIED if is_sleep else WaitStatus.TIMED_OUT
     waits.close(wait, using, status=status, answer=wait.timeout_value)
+    if wait.received:
+        closed = Wait.objects.using(using).filter(pk=wait.pk)
+        waits.give_back_events(closed, wait.execution_id, using=using)
     if wait.child is not None:
         families.cancel_child(wait.child, "it took too long", using=using)

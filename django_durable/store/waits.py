@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import JSONField, Q
+from django.db.models import JSONField, Q, QuerySet
 from django.db.models.functions import Cast
 
 from django_durable import clock
@@ -209,6 +209,13 @@ def deliver_events(wait: Wait, *, using: str) -> Delivery:
         else:
             close(wait, using, status=WaitStatus.SATISFIED, answer=delivery.answer[0])
     return delivery
+
+
+def give_back_events(closed: QuerySet[Wait], execution_id: UUID, *, using: str) -> None:
+    """Keep for the next wait what waits had got that were closed without an answer."""
+    Event.objects.using(using).filter(
+        execution=execution_id, taken_by__in=closed.values("pk")
+    ).update(taken_by=None)
 
 
 def open_waits(execution_id: UUID, *, using: str) -> Sequence[Wait]:
