@@ -20,6 +20,10 @@ from django_durable.store import wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
 
 
+LEAVING = "its deletion"
+"""What a failed execution waits for that retention has begun to delete."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExecution:
     """What ``start`` asks for; ``input`` is encoded."""

@@ -11,7 +11,13 @@ from django_durable import clock
 from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution, Wait
 from django_durable.store import announcements, families, waits, wakeups
-from django_durable.store.executions import lock, lock_open, lock_workflow, update
+from django_durable.store.executions import (
+    LEAVING,
+    lock,
+    lock_open,
+    lock_workflow,
+    update,
+)
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
 
@@ -72,6 +78,8 @@ def retry(execution_id: UUID, *, using: str) -> None:
                 f"Execution {execution_id} is {row.status}; only a failed one can be "
                 "retried. Start a new one with the same input instead."
             )
+        if row.waiting_for == LEAVING:
+            raise ExecutionClosed(f"Execution {execution_id} is being deleted.")
         _go_on(row, using)
 
 

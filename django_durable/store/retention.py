@@ -18,6 +18,8 @@ from django.db.models import PROTECT, RESTRICT, Model, Q
 from django_durable import clock
 from django_durable.models import Event, Execution, InputRequest, Log, Step, Wait
 from django_durable.models.execution import FINAL, ExecutionQuerySet
+from django_durable.store.executions import LEAVING
+from django_durable.types import ExecutionStatus
 
 _FAMILIES = 200
 _BATCH = 500
@@ -36,7 +38,7 @@ class _Member:
     id: UUID
     root: UUID
     is_lane: bool
-    is_open: bool
+    status: str
 
 
 def expired(status: str, older_than: timedelta, *, using: str) -> ExecutionQuerySet:
@@ -57,9 +59,9 @@ def sweep(
     """
     after: Q = Q()
     while found := _next_families(expired(status, older_than, using=using), after):
-        members = _deletable_members([pk for pk, _ in found], using)
+        members = _deletable_members([pk for pk, _ in found], status, using)
         if deletes:
-            yield from _delete(members, using)
+            yield from _delete(_closed_for_good(members, using), using)
         else:
             yield _executions_in(members)
         last, ended_at = found[-1]
@@ -74,15 +76,19 @@ def _next_families(
     return [(pk, completed_at) for pk, completed_at in ended if completed_at]
 
 
-def _deletable_members(roots: Sequence[UUID], using: str) -> list[_Member]:
+def _deletable_members(
+    roots: Sequence[UUID], status: str, using: str
+) -> list[_Member]:
     """Return the members of the families that may be deleted, topmost first."""
-    level = [_Member(id=pk, root=pk, is_lane=False, is_open=False) for pk in roots]
+    level = [_Member(id=pk, root=pk, is_lane=False, status=status) for pk in roots]
     members: list[_Member] = []
     while level:
         members += level
         level = list(_below(level, using))
     protected = _protected(members, using)
-    kept = {one.root for one in members if one.is_open or one.id in protected}
+    kept = {
+        one.root for one in members if one.status not in FINAL or one.id in protected
+    }
     return [member for member in members if member.root not in kept]
 
 
@@ -94,9 +100,8 @@ def _below(level: Sequence[_Member], using: str) -> Iterator[_Member]:
         found = rows.values_list("pk", "parent", "is_lane", "status")
         for pk, parent, is_lane, status in found:
             if parent is not None:
-                is_open = status not in FINAL
                 yield _Member(
-                    id=pk, root=root_of[parent], is_lane=is_lane, is_open=is_open
+                    id=pk, root=root_of[parent], is_lane=is_lane, status=status
                 )
 
 
@@ -112,6 +117,31 @@ def _protected(members: Sequence[_Member], using: str) -> set[UUID]:
             refers = rows.using(using).filter(**{f"{name}__in": batch})
             found.update(refers.values_list(name, flat=True))
     return found
+
+
+def _closed_for_good(members: Sequence[_Member], using: str) -> list[_Member]:
+    """Let nobody retry these any more; return the members of families that stay so.
+
+    What is filed under an execution goes before it does, in transactions of its own, so
+    a lock would not keep it together.
+    """
+    failed = {
+        member.id: member.root
+        for member in members
+        if member.status == ExecutionStatus.FAILED and not member.is_lane
+    }
+    rows = Execution.rows.using(using)
+    with transaction.atomic(using=using):
+        locked: set[UUID] = set()
+        for batch in _batches(sorted(failed)):
+            still = rows.filter(pk__in=batch, status=ExecutionStatus.FAILED)
+            still = still.select_for_update(skip_locked=True).order_by("pk")
+            locked.update(still.values_list("pk", flat=True))
+        kept = {root for id_, root in failed.items() if id_ not in locked}
+        closed = [id_ for id_, root in failed.items() if root not in kept]
+        for batch in _batches(closed):
+            rows.filter(pk__in=batch).update(waiting_for=LEAVING)
+    return [member for member in members if member.root not in kept]
 
 
 def _delete(members: Sequence[_Member], using: str) -> Iterator[int]:
