@@ -274,11 +274,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='wait',
-            index=models.Index(fields=['execution', 'sequence'], name='durable_wait_idx'),
+            index=models.Index(fields=['execution', 'lane', 'sequence'], name='durable_wait_idx'),
         ),
         migrations.AddIndex(
             model_name='wait',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['execution'], name='durable_open_wait_idx'),
+            index=models.Index(condition=models.Q(('status', 'open')), fields=['execution', 'id'], name='durable_open_wait_idx'),
         ),
         migrations.AddIndex(
             model_name='inputrequest',

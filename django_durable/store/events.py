@@ -36,8 +36,8 @@ def send(
             created_at=clock.db_now(),
         )
         event.save(using=using, force_insert=True)
-        for wait in waits.open_waits(row.pk, using=using):
-            if name in wait.names and waits.offer(wait, using=using):
+        for wait in waits.waiting_for(name, row.pk, using=using):
+            if waits.offer(wait, using=using):
                 break
     event.refresh_from_db(using=using)
     return event

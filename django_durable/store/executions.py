@@ -19,7 +19,6 @@ from django_durable.models.fields import Encoded, PayloadField
 from django_durable.store import wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
 
-
 LEAVING = "its deletion"
 """What a failed execution waits for that retention has begun to delete."""
 

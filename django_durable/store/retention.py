@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -18,14 +17,13 @@ from django.db.models import PROTECT, RESTRICT, Model, Q
 from django_durable import clock
 from django_durable.models import Event, Execution, InputRequest, Log, Step, Wait
 from django_durable.models.execution import FINAL, ExecutionQuerySet
+from django_durable.store.batches import BATCH, in_batches
 from django_durable.store.executions import LEAVING
 from django_durable.types import ExecutionStatus
 
 _FAMILIES = 200
-_BATCH = 500
+_BATCH = BATCH
 _ROWS = 1000
-
-_T = TypeVar("_T")
 
 # In this order nothing refers to what is gone.
 _DETAILS: tuple[type[Model], ...] = (Log, InputRequest, Event, Wait, Step)
@@ -76,9 +74,7 @@ def _next_families(
     return [(pk, completed_at) for pk, completed_at in ended if completed_at]
 
 
-def _deletable_members(
-    roots: Sequence[UUID], status: str, using: str
-) -> list[_Member]:
+def _deletable_members(roots: Sequence[UUID], status: str, using: str) -> list[_Member]:
     """Return the members of the families that may be deleted, topmost first."""
     level = [_Member(id=pk, root=pk, is_lane=False, status=status) for pk in roots]
     members: list[_Member] = []
@@ -95,7 +91,7 @@ def _deletable_members(
 def _below(level: Sequence[_Member], using: str) -> Iterator[_Member]:
     """Yield lanes and children; a lane has none, for its parent has them."""
     root_of = {member.id: member.root for member in level if not member.is_lane}
-    for parents in _batches(list(root_of)):
+    for parents in in_batches(list(root_of), _BATCH):
         rows = Execution.rows.using(using).filter(parent__in=parents)
         found = rows.values_list("pk", "parent", "is_lane", "status")
         for pk, parent, is_lane, status in found:
@@ -113,7 +109,7 @@ def _protected(members: Sequence[_Member], using: str) -> set[UUID]:
         if relation.on_delete not in (PROTECT, RESTRICT):
             continue
         name, rows = relation.field.name, relation.related_model._base_manager
-        for batch in _batches(ids):
+        for batch in in_batches(ids, _BATCH):
             refers = rows.using(using).filter(**{f"{name}__in": batch})
             found.update(refers.values_list(name, flat=True))
     return found
@@ -133,20 +129,20 @@ def _closed_for_good(members: Sequence[_Member], using: str) -> list[_Member]:
     rows = Execution.rows.using(using)
     with transaction.atomic(using=using):
         locked: set[UUID] = set()
-        for batch in _batches(sorted(failed)):
+        for batch in in_batches(sorted(failed), _BATCH):
             still = rows.filter(pk__in=batch, status=ExecutionStatus.FAILED)
             still = still.select_for_update(skip_locked=True).order_by("pk")
             locked.update(still.values_list("pk", flat=True))
         kept = {root for id_, root in failed.items() if id_ not in locked}
         closed = [id_ for id_, root in failed.items() if root not in kept]
-        for batch in _batches(closed):
+        for batch in in_batches(closed, _BATCH):
             rows.filter(pk__in=batch).update(waiting_for=LEAVING)
     return [member for member in members if member.root not in kept]
 
 
 def _delete(members: Sequence[_Member], using: str) -> Iterator[int]:
     """Delete members from the bottom up, and what is filed under each before it."""
-    for batch in _batches(members[::-1]):
+    for batch in in_batches(members[::-1], _BATCH):
         owners = [member.id for member in batch if not member.is_lane]
         for model in _DETAILS:
             while _delete_details(model, owners, using):
@@ -186,8 +182,3 @@ def _delete_executions(batch: Sequence[_Member], using: str) -> int:
 
 def _executions_in(members: Iterable[_Member]) -> int:
     return sum(not member.is_lane for member in members)
-
-
-def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]

@@ -6,7 +6,7 @@ whoever sends an event locks that row too. So no wake-up is lost, in either orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -27,12 +27,14 @@ from django_durable.engine.waiting import (
 )
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Wait
-from django_durable.models.fields import Encoded
+from django_durable.models.fields import Encoded, has_member
 from django_durable.store import announcements, executions
 from django_durable.store.executions import NewExecution
 from django_durable.store.leases import Lease, hold
 from django_durable.store.moves import due_within
 from django_durable.types import JSON, ExecutionStatus, WaitKind, WaitStatus
+
+_PAGE = 20
 
 
 def answer_of(wait: Wait) -> Answer:
@@ -64,8 +66,7 @@ def open_wait(
         row = hold(lease)
         wait = _find_or_create(row, lease, request, path, sequence, attempt)
         is_answered = wait.status == WaitStatus.SATISFIED or (
-            bool(request.names)
-            and deliver_events(wait, using=using).answer is not None
+            bool(request.names) and deliver_events(wait, using=using).answer is not None
         )
         changes = {} if is_answered else parked(row, wait)
         Execution.rows.using(using).filter(pk=row.pk).update(
@@ -211,6 +212,11 @@ def deliver_events(wait: Wait, *, using: str) -> Delivery:
     return delivery
 
 
+def of(id_: UUID, owner_id: UUID) -> Q:
+    """Return which waits an execution, or a lane of ``owner_id``, has opened itself."""
+    return Q(execution=owner_id, lane=None if id_ == owner_id else id_)
+
+
 def give_back_events(closed: QuerySet[Wait], execution_id: UUID, *, using: str) -> None:
     """Keep for the next wait what waits had got that were closed without an answer."""
     Event.objects.using(using).filter(
@@ -218,13 +224,19 @@ def give_back_events(closed: QuerySet[Wait], execution_id: UUID, *, using: str) 
     ).update(taken_by=None)
 
 
-def open_waits(execution_id: UUID, *, using: str) -> Sequence[Wait]:
-    """Return the open waits of an execution, oldest first."""
-    return list(
-        Wait.objects.using(using)
-        .filter(execution=execution_id, status=WaitStatus.OPEN)
-        .order_by("id")
+def waiting_for(name: str, execution_id: UUID, *, using: str) -> Iterator[Wait]:
+    """Yield the open waits of an execution that ask for an event, oldest first.
+
+    A few at a time, for of thousands mostly the first takes it.
+    """
+    found = Wait.objects.using(using).filter(
+        execution=execution_id, status=WaitStatus.OPEN
     )
+    found = found.filter(has_member("names", name, using=using)).order_by("id")
+    page = list(found[:_PAGE])
+    while page:
+        yield from page
+        page = list(found.filter(pk__gt=page[-1].pk)[:_PAGE])
 
 
 def offer(wait: Wait, *, using: str) -> bool:

@@ -15,6 +15,7 @@ from django_durable import (
     WaitForApproval,
     WaitForEvent,
     Workflow,
+    call_workflow,
     step,
     wait_for_all,
 )
@@ -140,6 +141,64 @@ def test_an_event_that_a_wait_has_taken_locks_no_other_lane():
     with transaction.atomic():
         durable.send_event(execution, "news", 1)
         assert may_be_locked(first)
+
+
+class DeepChild(Workflow, name="lock_order_child"):
+    class Both(Parallel):
+        @step
+        def one(self): ...
+
+        @step
+        def two(self): ...
+
+
+class Deep(Workflow, name="lock_order_deep"):
+    class Outer(Parallel):
+        class Calls(Lane):
+            @step
+            def call(self):
+                call_workflow(DeepChild, {})
+
+        class Opens(Lane):
+            class Inner(Parallel):
+                @step
+                def one(self): ...
+
+                @step
+                def two(self): ...
+
+
+def test_a_family_is_cancelled_in_order_of_id_and_not_of_levels():
+    """A batch of moves has locked a grandchild, and then asks for a younger child."""
+    execution = durable.start(Deep)
+    run(claim()[0])
+    calls, opens = sorted(claim(), key=lambda one: one.lease.execution_id)
+    run(calls)
+    run(claim()[0])
+    run(opens)
+    grandchild = Execution.rows.filter(scope="both.one").get()
+    child = Execution.rows.filter(scope__endswith="inner.one").get()
+    assert grandchild.pk < child.pk
+    errors: list[Exception] = []
+
+    def cancel():
+        try:
+            durable.cancel(execution)
+        except OperationalError as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        Execution.rows.select_for_update().get(pk=grandchild.pk)
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        wait_until_somebody_waits()
+        Execution.rows.select_for_update(nowait=True).get(pk=child.pk)
+    thread.join(20)
+
+    assert not errors
+    assert not Execution.rows.open().exists()
 
 
 def may_be_locked(lane: UUID) -> bool:
