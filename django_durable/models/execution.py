@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
 from django_durable.ids import new_id
-from django_durable.models.fields import PayloadField
+from django_durable.models.fields import PayloadField, has_member
 from django_durable.types import ExecutionStatus
 
 FINAL = (
@@ -23,14 +24,6 @@ FINAL = (
     ExecutionStatus.COMPENSATION_FAILED,
 )
 """Statuses that nothing but an operator's ``retry`` leaves."""
-
-
-class _HasMember(models.Func):
-    """Whether a JSON list has a member, where ``contains`` cannot say it (SQLite)."""
-
-    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
-    arg_joiner = ") WHERE json_each.value = ("
-    output_field = models.BooleanField()
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
@@ -54,11 +47,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def tagged(self, tag: str) -> Self:
         """Executions that carry ``tag``."""
-        from django.db import connections
-
-        if connections[self.db].features.supports_json_field_contains:
-            return self.filter(tags__contains=[tag])
-        return self.filter(_HasMember("tags", models.Value(tag)))
+        return self.filter(has_member("tags", tag, using=self.db))
 
     def with_status(self, status: str | Iterable[str]) -> Self:
         """Executions in one status, or in one of several."""
@@ -219,6 +208,11 @@ class Execution(models.Model):
     def result(self) -> Any:
         """The data after the last step; ``None`` unless the execution is completed."""
         return self.data if self.status == ExecutionStatus.COMPLETED else None
+
+    @property
+    def owner_id(self) -> UUID:
+        """The execution that steps, waits and events are filed under; see ``Lease``."""
+        return (self.is_lane and self.parent_id) or self.pk
 
     @property
     def is_final(self) -> bool:

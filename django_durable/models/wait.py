@@ -58,9 +58,11 @@ class Wait(models.Model):
         verbose_name_plural = _("waits")
         ordering = ("created_at", "id")
         indexes = (
-            models.Index(fields=["execution", "sequence"], name="durable_wait_idx"),
             models.Index(
-                fields=["execution"],
+                fields=["execution", "lane", "sequence"], name="durable_wait_idx"
+            ),
+            models.Index(
+                fields=["execution", "id"],
                 name="durable_open_wait_idx",
                 condition=Q(status="open"),
             ),

@@ -19,7 +19,7 @@ from django_durable.exceptions import LeaseLost
 from django_durable.models.execution import FINAL
 from django_durable.runtime.persisting import persist
 from django_durable.runtime.writer import Writer
-from django_durable.store import families, leases, moves, resuming
+from django_durable.store import cancelling, families, leases, moves, resuming
 from django_durable.store.history import history, undone
 from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, Moved
@@ -203,7 +203,9 @@ class Run:
         with transaction.atomic(using=using):
             moved = moves.write([move], using=using)[0]
             if moved:
-                families.close_below([self.lease.execution_id], using=using)
+                cancelling.close_below(
+                    self.lease.execution_id, owner_id=self.lease.owner_id, using=using
+                )
         return moved
 
     def _finish(self, move: Move) -> Moved | None:

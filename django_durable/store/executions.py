@@ -18,6 +18,9 @@ from django_durable.models.fields import Encoded, PayloadField
 from django_durable.store import wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
 
+LEAVING = "its deletion"
+"""What a failed execution waits for that retention has begun to delete."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExecution:
@@ -121,9 +124,20 @@ def lock(execution_id: UUID, *, using: str) -> Execution:
     return row
 
 
+def lock_workflow(execution_id: UUID, *, using: str) -> Execution:
+    """Lock an execution that users know; to them a lane is no execution."""
+    row = lock(execution_id, using=using)
+    if row.is_lane:
+        raise ExecutionNotFound(
+            f"{execution_id} is no execution but {row.scope}, a member of execution "
+            f"{row.parent_id}. Give the id of that."
+        )
+    return row
+
+
 def lock_open(execution_id: UUID, *, using: str) -> Execution:
     """Lock an execution that has not ended, or raise ``ExecutionClosed``."""
-    row = lock(execution_id, using=using)
+    row = lock_workflow(execution_id, using=using)
     refuse_closed(row)
     return row
 

@@ -22,7 +22,7 @@ def lock(
 
     ``input_id``: this one alone, not another of the same name.
     """
-    row = executions.lock(execution_id, using=using)
+    row = executions.lock_workflow(execution_id, using=using)
     asked = InputRequest.objects.using(using).filter(execution=row, name=name)
     if input_id is not None:
         asked = asked.filter(pk=input_id)

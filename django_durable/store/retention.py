@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -19,12 +18,13 @@ from django.db.models import PROTECT, RESTRICT, Model, Q
 from django_durable import clock
 from django_durable.models import Event, Execution, InputRequest, Log, Step, Wait
 from django_durable.models.execution import FINAL, ExecutionQuerySet
+from django_durable.store.batches import BATCH, in_batches
+from django_durable.store.executions import LEAVING
+from django_durable.types import ExecutionStatus
 
 _FAMILIES = 200
-_BATCH = 500
+_BATCH = BATCH
 _ROWS = 1000
-
-_T = TypeVar("_T")
 
 # In this order nothing refers to what is gone.
 _DETAILS: tuple[type[Model], ...] = (Log, InputRequest, Event, Wait, Step)
@@ -67,7 +67,7 @@ def select(ids: Iterable[UUID], *, using: str) -> Selection:
     chosen = list(dict.fromkeys(ids))
     rows = [
         row
-        for batch in _batches(chosen)
+        for batch in in_batches(chosen, _BATCH)
         for row in Execution.rows.using(using)
         .filter(pk__in=batch)
         .values_list("pk", "parent", "status")
@@ -94,7 +94,7 @@ def delete(selection: Selection, *, using: str) -> Iterator[int]:
     Yields after each transaction how many executions are gone, lanes not counted. What
     somebody has opened again since is left as it is.
     """
-    yield from _delete(selection.members, using)
+    yield from _delete(_closed_for_good(selection.members, using), using)
 
 
 def expired(status: str, older_than: timedelta, *, using: str) -> ExecutionQuerySet:
@@ -118,7 +118,7 @@ def sweep(
         families, kept = _families([(pk, status) for pk, _ in found], using)
         members = [member for member in families if member.root not in kept]
         if deletes:
-            yield from _delete(members, using)
+            yield from _delete(_closed_for_good(members, using), using)
         else:
             yield _executions_in(members)
         last, ended_at = found[-1]
@@ -162,7 +162,7 @@ def _why_open(member: _Member) -> str:
 def _below(level: Sequence[_Member], using: str) -> Iterator[_Member]:
     """Yield lanes and children; a lane has none, for its parent has them."""
     root_of = {member.id: member.root for member in level if not member.is_lane}
-    for parents in _batches(list(root_of)):
+    for parents in in_batches(list(root_of), _BATCH):
         rows = Execution.rows.using(using).filter(parent__in=parents)
         found = rows.values_list("pk", "parent", "is_lane", "status")
         for pk, parent, is_lane, status in found:
@@ -179,16 +179,41 @@ def _protectors(members: Sequence[_Member], using: str) -> dict[UUID, str]:
         if relation.on_delete not in (PROTECT, RESTRICT):
             continue
         name, model = relation.field.name, relation.related_model
-        for batch in _batches(ids):
+        for batch in in_batches(ids, _BATCH):
             refers = model._base_manager.using(using).filter(**{f"{name}__in": batch})
             pks = refers.values_list(name, flat=True)
             found.update(dict.fromkeys(pks, str(model._meta.verbose_name)))
     return found
 
 
+def _closed_for_good(members: Sequence[_Member], using: str) -> list[_Member]:
+    """Let nobody retry these any more; return the members of families that stay so.
+
+    What is filed under an execution goes before it does, in transactions of its own, so
+    a lock would not keep it together.
+    """
+    failed = {
+        member.id: member.root
+        for member in members
+        if member.status == ExecutionStatus.FAILED and not member.is_lane
+    }
+    rows = Execution.rows.using(using)
+    with transaction.atomic(using=using):
+        locked: set[UUID] = set()
+        for batch in in_batches(sorted(failed), _BATCH):
+            still = rows.filter(pk__in=batch, status=ExecutionStatus.FAILED)
+            still = still.select_for_update(skip_locked=True).order_by("pk")
+            locked.update(still.values_list("pk", flat=True))
+        kept = {root for id_, root in failed.items() if id_ not in locked}
+        closed = [id_ for id_, root in failed.items() if root not in kept]
+        for batch in in_batches(closed, _BATCH):
+            rows.filter(pk__in=batch).update(waiting_for=LEAVING)
+    return [member for member in members if member.root not in kept]
+
+
 def _delete(members: Sequence[_Member], using: str) -> Iterator[int]:
     """Delete members from the bottom up, and what is filed under each before it."""
-    for batch in _batches(members[::-1]):
+    for batch in in_batches(members[::-1], _BATCH):
         owners = [member.id for member in batch if not member.is_lane]
         for model in _DETAILS:
             while _delete_details(model, owners, using):
@@ -228,8 +253,3 @@ def _delete_executions(batch: Sequence[_Member], using: str) -> int:
 
 def _executions_in(members: Iterable[_Member]) -> int:
     return sum(not member.is_lane for member in members)
-
-
-def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]

@@ -15,7 +15,7 @@ from django_durable import clock
 from django_durable.exceptions import NothingToSkip
 from django_durable.models import Execution, Wait
 from django_durable.store import wakeups
-from django_durable.store.executions import lock_open
+from django_durable.store.executions import lock, refuse_closed
 from django_durable.store.operations import with_lanes
 from django_durable.types import ExecutionStatus, WaitKind, WaitStatus
 
@@ -38,7 +38,8 @@ def run_now(execution_id: UUID, *, using: str) -> None:
     next in its queue among what has its priority. Raises ``NothingToSkip``.
     """
     with transaction.atomic(using=using):
-        row = lock_open(execution_id, using=using)
+        row = lock(execution_id, using=using)
+        refuse_closed(row)
         asked = _open_waits(row, using)
         rows = [row]
         if (wait := asked.get(row.pk)) and wait.kind == WaitKind.LANES:

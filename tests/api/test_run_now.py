@@ -366,19 +366,6 @@ def test_what_runs_is_paused_or_has_ended_is_left_alone(time):
         durable.run_now("00000000-0000-7000-8000-000000000000")
 
 
-def test_a_paused_lane_stays_paused(time):
-    execution = finish(durable.start(Members))
-    durable.pause(execution)
-    durable.resume(execution)
-    lane = Execution.rows.get(scope="both.sleeper")
-    durable.pause(lane)
-
-    durable.run_now(execution)
-
-    lane.refresh_from_db()
-    assert lane.status == "paused"
-
-
 # --- Transactions and races -----------------------------------------------------------
 
 

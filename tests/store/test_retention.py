@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
@@ -15,6 +16,8 @@ from django.db import connection, connections, models, transaction
 import django_durable as durable
 from django_durable import (
     Each,
+    ExecutionClosed,
+    Fail,
     Parallel,
     WaitForApproval,
     WaitForEvent,
@@ -229,8 +232,8 @@ def test_what_is_opened_again_in_between_stays_and_so_does_what_it_belongs_to(
     child = make_ended("failed", age=days(5), parent=parent)
     find = retention._families
 
-    def find_and_retry(roots, using):
-        found = find(roots, using)
+    def find_and_retry(*args):
+        found = find(*args)
         durable.retry(child)
         return found
 
@@ -238,6 +241,64 @@ def test_what_is_opened_again_in_between_stays_and_so_does_what_it_belongs_to(
 
     assert durable.cleanup(days(1), "completed") == 0
     assert left() == {str(parent.pk), str(child.pk)}
+
+
+class Failing(Workflow, name="retention_failing"):
+    @step
+    def works(self):
+        print("working")
+
+    @step
+    def fails(self):
+        raise Fail("no")
+
+
+@pytest.mark.parametrize("when", ["found", "being deleted"])
+def test_a_failed_one_is_retried_whole_or_not_at_all(clock, monkeypatch, when):
+    execution = finish(durable.start(Failing))
+    before = counts()
+    clock.advance(days(2))
+    name = "_families" if when == "found" else "_delete"
+    step = getattr(retention, name)
+    refused: list[Exception] = []
+
+    def retry_and_go_on(*args):
+        found = step(*args)
+        try:
+            durable.retry(execution)
+        except ExecutionClosed as error:
+            refused.append(error)
+        return found
+
+    monkeypatch.setattr(retention, name, retry_and_go_on)
+
+    deleted = durable.cleanup(days(1))
+
+    assert deleted == len(refused) == (when == "being deleted")
+    assert counts() == (dict.fromkeys(before, 0) if deleted else before)
+
+
+def test_what_is_locked_as_it_is_to_be_deleted_keeps_what_belongs_to_it(clock):
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite there is one writer at a time")
+    execution = finish(durable.start(Failing))
+    before = counts()
+    clock.advance(days(2))
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Execution.rows.select_for_update().get(pk=execution.pk)
+        assert pool.submit(cleanup_in_thread).result(20) == 0
+
+    assert counts() == before
+    durable.retry(execution)
+
+
+def cleanup_in_thread() -> int:
+    try:
+        with freeze(NOON + days(2)):
+            return durable.cleanup(days(1))
+    finally:
+        connections.close_all()
 
 
 def test_what_another_transaction_holds_is_left_without_waiting_for_it(clock):
