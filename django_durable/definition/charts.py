@@ -40,6 +40,7 @@ class ChartNode:
     note: str = ""
     doc: str = ""
     when: str = ""
+    is_default: bool = False
     wait: str = ""
     max_attempts: int = 1
 
@@ -199,6 +200,7 @@ class _Drawing:
                 note=note_on(place),
                 doc="" if isinstance(place, CaseNode) else place.doc,
                 when=_when(place) if isinstance(place, CaseNode) else "",
+                is_default=isinstance(place, CaseNode) and place.is_default,
                 wait=step.wait.kind if step and step.wait else "",
                 max_attempts=step.retry.max_attempts if step else 1,
             )
