@@ -49,3 +49,8 @@ def _em(letter: str) -> float:
     if unicodedata.combining(letter) or unicodedata.category(letter) in ("Cf", "Mn"):
         return 0.0
     return 1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.75
+
+
+def fit_end(text: str, room: float, size: float) -> str:
+    """Return ``text``, shortened at its beginning: the end of a path says the most."""
+    return fit(text[::-1], room, size)[::-1]

@@ -12,9 +12,20 @@ def brief(moment: datetime, now: datetime) -> str:
     """Return the time, with the day unless it is that of ``now``."""
     there, here = timezone.localtime(moment), timezone.localtime(now)
     if there.date() == here.date():
-        return date_format(there, "H:i:s" if there.second else "H:i")
+        return clock(moment)
     pattern = "j M H:i" if there.year == here.year else "j M Y H:i"
     return date_format(there, pattern)
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of the day, with seconds where there are some."""
+    there = timezone.localtime(moment)
+    return date_format(there, "H:i:s" if there.second else "H:i")
+
+
+def day_and_clock(moment: datetime) -> str:
+    """Return the day and the time."""
+    return f"{date_format(timezone.localtime(moment), 'j M')} {clock(moment)}"
 
 
 def exact(moment: datetime) -> str:

@@ -32,7 +32,7 @@ from django_durable.drawing.standing import Standing
 from django_durable.models import Execution, Step, Wait
 from django_durable.store.families import ITS_TURN
 from django_durable.store.paths import Template, last_index_of
-from django_durable.types import ExecutionStatus, WaitKind, WaitStatus
+from django_durable.types import ExecutionStatus, StepKind, WaitKind, WaitStatus
 
 
 def standing_of(execution: Execution, chart: Chart, *, using: str) -> Standing:
@@ -155,6 +155,8 @@ def _open_waits(id_: UUID, using: str) -> Iterator[OpenWait]:
 def _moves(id_: UUID, using: str) -> QuerySet[Any, tuple[str, str | None]]:
     """Return which nodes were visited right after which, each pair once."""
     steps: QuerySet[Any, Any] = Step.objects.using(using).filter(execution=id_)
+    # A compensation has the number of the visit that failed.
+    steps = steps.exclude(kind=StepKind.COMPENSATION)
     following = Window(
         Lead("path"), partition_by=F("lane"), order_by=["sequence", "attempt"]
     )
