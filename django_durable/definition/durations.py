@@ -44,6 +44,27 @@ def weeks(count: float) -> timedelta:
     return timedelta(weeks=count)
 
 
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def spelled(delay: timedelta) -> str:
+    """Return a delay in words, its two largest units: ``1 hour 30 minutes``."""
+    seconds = max(delay.total_seconds(), 0.0)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        text = f"{seconds:.1f}".removesuffix(".0")
+        return f"{text} second" if text == "1" else f"{text} seconds"
+    left, parts = round(seconds), []
+    for unit, size in (*_UNITS, ("second", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit if count == 1 else unit + 's'}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
 def business_day_after(now: datetime, *, hour: int = 9) -> datetime:
     """Return the next Monday to Friday after today at ``hour``, in the zone of now."""
     day = now.date() + timedelta(days=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _INDEX = re.compile(r"\[\d+\]")
-_LAST_INDEX = re.compile(r"\[(\d+)\]\Z")
+_INDEX_AT_END = re.compile(r"\[(\d+)\]\Z")
+_LAST_INDEX = re.compile(r"\[(\d+)\][^\[]*\Z")
 
 
 def split(path: str) -> tuple[str, str]:
@@ -26,13 +27,19 @@ def template(path: str) -> str:
 
 def index_of(path: str) -> int | None:
     """Return the index at the very end of ``path``."""
+    found = _INDEX_AT_END.search(path)
+    return int(found[1]) if found else None
+
+
+def last_index(path: str) -> int | None:
+    """Return the last index in ``path``, wherever it stands."""
     found = _LAST_INDEX.search(path)
     return int(found[1]) if found else None
 
 
 def without_index(path: str) -> str:
     """Return ``path`` without the index at its very end."""
-    return _LAST_INDEX.sub("", path)
+    return _INDEX_AT_END.sub("", path)
 
 
 def round_of(loop: str, *, plus: int = 0) -> str:

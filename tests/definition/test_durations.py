@@ -17,6 +17,7 @@ from django_durable.definition.durations import (
     hours,
     minutes,
     seconds,
+    spelled,
     weekday_after,
     weeks,
 )
@@ -159,3 +160,23 @@ def test_the_end_of_the_day_is_today_and_not_past(now):
 
     assert moment.date() == now.date()
     assert now.astimezone(UTC) - moment.astimezone(UTC) < seconds(1)
+
+
+@pytest.mark.parametrize(
+    ("delay", "words"),
+    [
+        (seconds(0), "0 ms"),
+        (seconds(-3), "0 ms"),
+        (seconds(0.35), "350 ms"),
+        (seconds(1), "1 second"),
+        (seconds(1.25), "1.2 seconds"),
+        (seconds(45.4), "45 seconds"),
+        (seconds(59.7), "1 minute"),
+        (minutes(90), "1 hour 30 minutes"),
+        (hours(2), "2 hours"),
+        (hours(24) + minutes(5), "1 day"),
+        (days(20) + hours(7) + minutes(5), "20 days 7 hours"),
+    ],
+)
+def test_a_delay_is_spelled_with_its_two_largest_units(delay, words):
+    assert spelled(delay) == words

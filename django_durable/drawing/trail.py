@@ -1,0 +1,172 @@
+"""Which ways an execution has gone, from what it has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django_durable.definition.charts import END, START
+from django_durable.drawing.evidence import Evidence
+from django_durable.drawing.jumps import Plan
+from django_durable.drawing.parts import Part
+from django_durable.types import ExecutionStatus
+
+Way = tuple[str, str, str]
+"""Kind, source and target of a line, as ``lines.Line`` has them."""
+
+_Ends = Sequence[tuple[str, str]]
+"""Kind and source of the lines that lead on from here, if they were gone."""
+
+
+class Trail:
+    """Walks the parts in order of execution.
+
+    ``taken`` are the ways that were gone, ``passed`` the blocks that were gone through
+    without anything in them: a branch without a match, a loop without a round.
+    ``skipped`` are the parts that can no longer be come to, because the way led past.
+    """
+
+    def __init__(self, evidence: Evidence, plan: Plan) -> None:
+        self.evidence = evidence
+        self.taken: set[Way] = set()
+        self.passed: set[str] = set()
+        self.skipped: set[str] = set()
+        self._targets: dict[str, list[str]] = {}
+        for jump in plan.jumps:
+            self._targets.setdefault(jump.source, []).append(jump.target)
+        is_over = evidence.facts.status == ExecutionStatus.COMPLETED
+        self._follow(evidence.top, [], is_over)
+
+    def _follow(self, parts: Sequence[Part], ends: _Ends, is_left: bool) -> _Ends:
+        """Follow parts one after the other; ``is_left``: their end was reached."""
+        reached = [self.evidence.has_reached(part) for part in parts]
+        last = max((i for i, found in enumerate(reached) if found), default=-1)
+        for index, part in enumerate(parts):
+            is_behind = is_left or index < last
+            following = parts[index + 1].path if index + 1 < len(parts) else None
+            if reached[index] or (ends and is_behind and _leaves_no_trace(part)):
+                self._take(ends, part.path, "flow")
+                if not reached[index]:
+                    self.passed.add(part.path)
+                ends = self._through(part, following, is_behind)
+            else:
+                ends = []
+            if not reached[index] and is_behind:
+                self.skipped.update(inside.path for inside in part.walk())
+        return ends
+
+    def _take(self, ends: _Ends, target: str, kind: str) -> None:
+        for found, source in ends:
+            # The way into a block, and the way past all cases, are called so wherever
+            # they lead; others by what they lead to.
+            keeps = found == "none" or (found == "enter" and kind == "flow")
+            self.taken.add((found if keeps else kind, source, target))
+
+    def _through(self, part: Part, following: str | None, is_behind: bool) -> _Ends:
+        """Follow what is inside; return the ways on that were gone."""
+        on = [("flow", part.path)]
+        match part.node.kind:
+            case "branch":
+                return self._branch(part, is_behind)
+            case "parallel":
+                for member in part.columns:
+                    if self.evidence.has_reached(member):
+                        self._take([("enter", part.path)], member.path, "flow")
+                        ends = self._through(member, None, self._has_left(member.path))
+                        self._take(ends, part.path, "leave")
+                return on if self.evidence.done(part.path) else []
+            case "each":
+                self._inside(part, self._has_left(part.path), "leave")
+                return on if self.evidence.done(part.path) else []
+            case "loop":
+                self._inside(part, is_behind, "again")
+                return on if is_behind else []
+            case "lane":
+                return on if self._inside(part, is_behind, "leave") else []
+            case _:
+                goes_on = self._has_gone_on(part.path, following)
+                return on if goes_on else []
+
+    def _inside(self, part: Part, is_left: bool, kind: str) -> _Ends:
+        if not self.evidence.has_reached(part):
+            return []
+        ends = self._follow(part.body, [("enter", part.path)], is_left)
+        self._take(ends, part.path, kind)
+        return ends
+
+    def _branch(self, part: Part, is_behind: bool) -> _Ends:
+        taken = [case for case in part.columns if self.evidence.has_reached(case)]
+        empty = [case for case in part.columns if not case.body]
+        if not taken and is_behind and len(empty) == 1 and not part.may_match_nothing:
+            # Nothing else is possible, and nothing is written about it.
+            taken = empty
+        ends: list[tuple[str, str]] = []
+        for case in part.columns:
+            if case in taken:
+                self._take([("enter", part.path)], case.path, "flow")
+                inside = self._follow(case.body, [("enter", case.path)], is_behind)
+                self._take(inside, case.path, "leave")
+                ends += [("flow", case.path)] if inside else []
+            elif taken or is_behind:
+                self.skipped.update(one.path for one in case.walk())
+        if not taken and is_behind and part.may_match_nothing:
+            ends.append(("none", part.path))
+        return ends
+
+    def _has_left(self, scope: str) -> bool:
+        """Say whether anything that runs the scope has come to its end."""
+        return any(
+            one.status == ExecutionStatus.COMPLETED
+            for one in self.evidence.in_scope(scope)
+        )
+
+    def _has_gone_on(self, path: str, following: str | None) -> bool:
+        """Say whether what follows a node was come to from it, and not by a jump."""
+        if path == START:
+            return self.evidence.facts.has_started
+        if path == END or not self.evidence.done(path):
+            return False
+        targets = self._targets.get(path)
+        if not targets:
+            return True
+        afterwards = self._after(path)
+        is_natural = [
+            one == path
+            or not any(_is_in(one, target) for target in targets)
+            or (following is not None and _is_in(one, following))
+            for one in afterwards
+        ]
+        for target in targets:
+            if any(_is_in(one, target) for one in afterwards):
+                self.taken.add(("jump", path, target))
+        return any(is_natural)
+
+    def _after(self, decision: str) -> set[str]:
+        """Return where the execution was, or is, right after a decision."""
+        found: set[str] = set()
+        for source, after in self.evidence.facts.moves:
+            if source == decision and after != decision:
+                if after is not None:
+                    found.add(after)
+                else:
+                    found.update(self._positions(decision))
+        return found
+
+    def _positions(self, decision: str) -> set[str]:
+        """Return where those stand that have done nothing since.
+
+        One that has completed stands at its last step still.
+        """
+        scope = self.evidence.scopes[decision]
+        return {
+            place
+            for place, one in self.evidence.places(scope)
+            if place != decision or one.status == ExecutionStatus.COMPLETED
+        }
+
+
+def _leaves_no_trace(part: Part) -> bool:
+    return part.node.kind in ("branch", "loop")
+
+
+def _is_in(path: str, around: str) -> bool:
+    return path == around or path.startswith(f"{around}.")
