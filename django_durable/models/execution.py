@@ -171,7 +171,14 @@ class Execution(models.Model):
         verbose_name_plural = _("executions")
         ordering = ("-id",)
         base_manager_name = "rows"
-        permissions = (("provide_input", "Can answer what executions ask"),)
+        # Nobody adds or changes one by hand: these say what a person may do instead.
+        default_permissions = ("view", "delete")
+        permissions = (
+            ("view_payload", "Can see inputs, data, results and other payloads"),
+            ("start_execution", "Can start executions"),
+            ("operate_execution", "Can cancel, retry, pause and resume executions"),
+            ("provide_input", "Can answer what executions ask"),
+        )
         # Every index on this table is written again by each of its updates, so there
         # are few, and all but the primary key are partial.
         indexes = (
