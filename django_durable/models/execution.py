@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
-from django_durable.ids import new_id
+from django_durable.ids import least_id_at, new_id
 from django_durable.models.fields import PayloadField
 from django_durable.types import ExecutionStatus
 
@@ -54,11 +54,24 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def tagged(self, tag: str) -> Self:
         """Executions that carry ``tag``."""
+        return self.filter(self.has_tag(tag))
+
+    def has_tag(self, tag: str) -> Q:
+        """Return the condition of ``tagged``, to be combined with others."""
         from django.db import connections
 
         if connections[self.db].features.supports_json_field_contains:
-            return self.filter(tags__contains=[tag])
-        return self.filter(_HasMember("tags", models.Value(tag)))
+            return Q(tags__contains=[tag])
+        return Q(_HasMember("tags", models.Value(tag)))
+
+    def created_since(self, moment: datetime) -> Self:
+        """Executions that were made at ``moment`` or later."""
+        found = self.filter(created_at__gte=moment)
+        if clock.frozen_instant() is not None:
+            return found
+        # Ids are ordered by time too, and have an index. The minute is for clocks that
+        # were set back between the two.
+        return found.filter(pk__gte=least_id_at(moment - timedelta(minutes=1)))
 
     def with_status(self, status: str | Iterable[str]) -> Self:
         """Executions in one status, or in one of several."""

@@ -66,6 +66,19 @@ def sweep(
         after = Q(completed_at__gt=ended_at) | Q(completed_at=ended_at, pk__gt=last)
 
 
+def delete(roots: Sequence[UUID], *, using: str) -> int:
+    """Delete families by hand, however long ago they ended; return how many are gone.
+
+    What counts are executions, lanes not counted. A family with an open member stays,
+    and so does a child: it goes with its topmost parent.
+    """
+    topmost = Execution.rows.using(using).filter(
+        pk__in=roots, parent=None, status__in=FINAL
+    )
+    members = _deletable_members(list(topmost.values_list("pk", flat=True)), using)
+    return sum(_delete(members, using))
+
+
 def _next_families(
     found: ExecutionQuerySet, after: Q
 ) -> Sequence[tuple[UUID, datetime]]:
