@@ -42,6 +42,8 @@ class Event(models.Model):
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("id",)
         indexes = (models.Index(fields=["execution", "id"], name="durable_event_idx"),)
         constraints = (

@@ -67,7 +67,8 @@ class InputRequest(models.Model):
 
     class Meta:
         verbose_name = _("input request")
-        verbose_name_plural = _("input requests")
+        verbose_name_plural = _("inputs")
+        default_permissions = ("view",)
         ordering = ("created_at", "id")
         indexes = (
             models.Index(fields=["execution"], name="durable_input_execution_idx"),

@@ -56,6 +56,8 @@ class Wait(models.Model):
     class Meta:
         verbose_name = _("wait")
         verbose_name_plural = _("waits")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("created_at", "id")
         indexes = (
             models.Index(

@@ -59,7 +59,7 @@ def executions(
     if tag is not None:
         found = found.tagged(tag)
     if since is not None:
-        found = found.filter(created_at__gte=since)
+        found = found.created_since(since)
     equal = {"workflow": workflow, "home_queue": queue, "parent": parent}
     return found.filter(
         **{key: value for key, value in equal.items() if value is not None}

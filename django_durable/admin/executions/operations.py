@@ -1,0 +1,210 @@
+"""What a person can do to executions, to one from its page and to many from the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from django_durable import api
+from django_durable.admin.executions.forms import (
+    AgainForm,
+    CancelForm,
+    EventForm,
+    OperationForm,
+    ReasonForm,
+    decoded,
+    stored_input,
+)
+from django_durable.conf import get_settings
+from django_durable.definition import registry
+from django_durable.exceptions import ExecutionClosed
+from django_durable.models import Execution
+from django_durable.models.execution import FINAL
+from django_durable.store import retention
+from django_durable.types import ExecutionStatus
+
+Act = Callable[[Execution, Mapping[str, Any], str], object]
+
+_FINAL = frozenset(status.value for status in FINAL)
+_OPEN = frozenset(status.value for status in ExecutionStatus) - _FINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing to do. ``right`` names the field of ``Rights`` that it needs.
+
+    ``act`` gets an execution, what was entered, and the instance; it raises
+    ``DurableError`` when it comes too late. ``past`` is for the history.
+    """
+
+    name: str
+    label: Any
+    past: str
+    explanation: Any
+    right: str
+    statuses: frozenset[str]
+    act: Act
+    bulk_label: Any = ""
+    form: type[OperationForm] = ReasonForm
+    condition: Callable[[Execution], bool] = lambda _row: True
+    is_dangerous: bool = False
+    is_deletion: bool = False
+
+    def suits(self, row: Execution) -> bool:
+        """Say whether the status of an execution, and what it is, allow it."""
+        return row.status in self.statuses and self.condition(row)
+
+    def entry(self, given: Mapping[str, Any]) -> str:
+        """Return what the history says of it."""
+        event = f" {given['name']}" if given.get("name") else ""
+        undone = ", with compensation" if given.get("compensate") else ""
+        reason = f": {given['reason']}" if given.get("reason") else ""
+        return f"{self.past}{event}{undone}{reason}"
+
+
+def _cancel(row: Execution, given: Mapping[str, Any], durable: str) -> None:
+    api.cancel(
+        row,
+        reason=given["reason"],
+        compensate=given.get("compensate", False),
+        durable=durable,
+    )
+
+
+def _delete(row: Execution, given: Mapping[str, Any], durable: str) -> None:
+    using = get_settings(durable).database
+    selection = retention.select([row.pk], using=using)
+    if reason := selection.kept.get(row.pk):
+        raise ExecutionClosed(reason)
+    if not sum(retention.delete(selection, using=using)):
+        raise ExecutionClosed("Somebody has locked it, or lets it go on.")
+
+
+def _send_event(row: Execution, given: Mapping[str, Any], durable: str) -> None:
+    api.send_event(row, given["name"], given["payload"], durable=durable)
+
+
+def _start_again(row: Execution, given: Mapping[str, Any], durable: str) -> Execution:
+    return api.start(
+        row.workflow,
+        given["input"] if "input" in given else decoded(stored_input(row)),
+        queue=row.home_queue,
+        priority=row.priority,
+        tags=row.tags,
+        timeout=row.timeout,
+        durable=durable,
+    )
+
+
+CANCEL = Operation(
+    name="cancel",
+    label=_("Cancel"),
+    bulk_label=_("Cancel selected executions"),
+    past="Cancelled",
+    explanation=_(
+        "No new step starts, and what a running step still does is not recorded. "
+        "Children are cancelled too."
+    ),
+    right="operate",
+    statuses=_OPEN,
+    act=_cancel,
+    form=CancelForm,
+    is_dangerous=True,
+)
+RETRY = Operation(
+    name="retry",
+    label=_("Retry"),
+    bulk_label=_("Retry selected executions"),
+    past="Retried",
+    explanation=_(
+        "It goes on from the step that failed, with its data; attempts are counted anew."
+    ),
+    right="operate",
+    statuses=frozenset({ExecutionStatus.FAILED.value}),
+    act=lambda row, _given, durable: api.retry(row, durable=durable),
+)
+PAUSE = Operation(
+    name="pause",
+    label=_("Pause"),
+    bulk_label=_("Pause selected executions"),
+    past="Paused",
+    explanation=_("A step that runs may end; no further one starts. Timers go on."),
+    right="operate",
+    statuses=_OPEN - {ExecutionStatus.PAUSED.value},
+    act=lambda row, _given, durable: api.pause(row, durable=durable),
+)
+RESUME = Operation(
+    name="resume",
+    label=_("Resume"),
+    bulk_label=_("Resume selected executions"),
+    past="Resumed",
+    explanation=_("It goes on where it was paused."),
+    right="operate",
+    statuses=frozenset({ExecutionStatus.PAUSED.value}),
+    act=lambda row, _given, durable: api.resume(row, durable=durable),
+)
+DELETE = Operation(
+    name="delete",
+    label=_("Delete"),
+    bulk_label=_("Delete selected executions"),
+    past="Deleted",
+    explanation=_(
+        "All of it is gone for good, with its steps, logs and children. What is open, or "
+        "belongs to another execution, cannot be deleted."
+    ),
+    right="delete",
+    statuses=_FINAL,
+    act=_delete,
+    condition=lambda row: row.parent_id is None,
+    is_dangerous=True,
+    is_deletion=True,
+)
+
+SEND_EVENT = Operation(
+    name="send-event",
+    label=_("Send event"),
+    past="Sent the event",
+    explanation=_("It is kept until a wait for its name takes it."),
+    right="operate",
+    statuses=_OPEN,
+    act=_send_event,
+    form=EventForm,
+)
+START_AGAIN = Operation(
+    name="start-again",
+    label=_("Start again"),
+    past="Started again",
+    explanation=_(
+        "Another execution is started, with the queue, priority and tags of this one."
+    ),
+    right="start",
+    statuses=_OPEN | _FINAL,
+    condition=lambda row: registry.find(row.workflow) is not None,
+    act=_start_again,
+    form=AgainForm,
+)
+
+BULK: tuple[Operation, ...] = (CANCEL, RETRY, PAUSE, RESUME, DELETE)
+OPERATIONS: tuple[Operation, ...] = (
+    RETRY,
+    RESUME,
+    PAUSE,
+    SEND_EVENT,
+    START_AGAIN,
+    CANCEL,
+    DELETE,
+)
+
+
+def suited(
+    operation: Operation, rows: Iterable[Execution]
+) -> tuple[list[Execution], list[Execution]]:
+    """Part rows into those whose status allows the operation, and the others."""
+    fit: list[Execution] = []
+    others: list[Execution] = []
+    for row in rows:
+        (fit if operation.suits(row) else others).append(row)
+    return fit, others

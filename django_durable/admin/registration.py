@@ -1,0 +1,45 @@
+"""What is in the list of the app, and in which class it is shown."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from django_durable.admin.base import DurableAdmin
+from django_durable.admin.executions.admin import ExecutionAdmin
+from django_durable.models import Execution, InputRequest, Schedule, Worker
+
+admin.site.register(Execution, ExecutionAdmin)
+
+
+@admin.register(InputRequest)
+class InputRequestAdmin(DurableAdmin):
+    """What people are asked, and were asked."""
+
+    list_display = ("name", "type", "status", "until", "answered_by", "execution")
+    list_select_related = ("execution", "answered_by")
+    list_filter = ("status", "type")
+    ordering = ("-id",)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(DurableAdmin):
+    """Schedules, and how they fare."""
+
+    list_display = (
+        "name",
+        "workflow",
+        "description",
+        "enabled",
+        "next_fire_at",
+        "last_fire_at",
+        "failure_count",
+    )
+    list_filter = ("enabled",)
+    search_fields = ("name", "workflow")
+
+
+@admin.register(Worker)
+class WorkerAdmin(DurableAdmin):
+    """Worker processes."""
+
+    list_display = ("__str__", "started_at", "beat_at", "expires_at", "is_dead")
