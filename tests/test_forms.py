@@ -364,6 +364,13 @@ def test_a_field_shows_its_label_and_its_help():
     assert plain["the_name"].label == "The name"
 
 
+def test_the_help_of_a_field_is_text_and_no_html():
+    form = form_class_for(one_field("text", label="<b>", help="<b>bold</b> & co"))
+
+    assert "<b>" not in form().as_div()
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; co" in form().as_div()
+
+
 @pytest.mark.parametrize(
     "name", ["data", "errors", "clean", "fields", "two words", "ü"]
 )
