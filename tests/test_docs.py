@@ -100,6 +100,8 @@ def page_module(monkeypatch, db, settings) -> Iterator[ModuleType]:
     for name, shop_module in modules.items():
         monkeypatch.setitem(sys.modules, f"shop.{name}", shop_module)
     module = ModuleType("code_of_a_page")
+    # For what a page prepares: what is set here is reset after the test.
+    module.settings = settings  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 

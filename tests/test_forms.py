@@ -189,13 +189,30 @@ def test_the_prompt_is_the_label():
     )()
 
     assert form.fields["value"].label == "How many?"
-    assert form.fields["value"].choices == [("1", "One"), ("2", "2")]
+    assert form.fields["value"].choices == [
+        ("", "---------"),
+        ("1", "One"),
+        ("2", "2"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["choice", "select"])
+def test_nothing_is_chosen_before_a_person_chooses(kind):
+    described = {
+        "choice": asked("choice", choices=["a", "b"]),
+        "select": one_field("select", choices=["a", "b"]),
+    }[kind]
+
+    html = form_class_for(described)().as_div()
+
+    assert '<option value="" selected>' in html
 
 
 def test_members_of_an_enum_are_labelled():
     form = form_class_for(asked("choice", choices=[*Size, *Color]))()
 
     assert form.fields["value"].choices == [
+        ("", "---------"),
         ("s", "Small"),
         ("l", "Large"),
         ("1", "RED"),
@@ -362,6 +379,13 @@ def test_a_field_shows_its_label_and_its_help():
     assert form["it"].label == "Name of it"
     assert form["it"].help_text == "As printed"
     assert plain["the_name"].label == "The name"
+
+
+def test_the_help_of_a_field_is_text_and_no_html():
+    form = form_class_for(one_field("text", label="<b>", help="<b>bold</b> & co"))
+
+    assert "<b>" not in form().as_div()
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; co" in form().as_div()
 
 
 @pytest.mark.parametrize(

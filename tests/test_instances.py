@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -28,6 +29,8 @@ from django_durable import (
     Workflow,
     step,
 )
+from django_durable.doors import answer_link
+from django_durable.doors.signatures import Message, sign
 from testproject import database_urls
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -224,6 +227,49 @@ def test_the_user_who_answered_is_read_from_the_database_of_users():
     user.delete()
     request.refresh_from_db(using="other")
     assert request.answered_by is None
+
+
+def test_the_doors_lead_to_the_instance_that_asks(settings, client):
+    key = "k" * 40
+    settings.DURABLE = {
+        "default": {"ANSWER_LINKS": {}},
+        "other": {
+            "DATABASE": "other",
+            "ANSWER_LINKS": {},
+            "WEBHOOK": {"keys": [key]},
+        },
+    }
+    ada = get_user_model().objects.create_superuser("ada")
+    execution = django_durable.start(Story, durable="other")
+    work("other")
+
+    def send(prefix):
+        at = str(int(time.time()))
+        message = Message(
+            timestamp=at, execution=str(execution.pk), name="paid", body=b"1"
+        )
+        return client.post(
+            f"/durable/{prefix}events/{execution.pk}/paid",
+            b"1",
+            content_type="application/json",
+            headers={"Durable-Timestamp": at, "Durable-Signature": sign(message, key)},
+        ).status_code
+
+    # Only the door of the other instance is open.
+    assert (send(""), send("default/"), send("other/")) == (404, 404, 202)
+    work("other")
+    [asked] = django_durable.list_pending_inputs(durable="other")
+    link = answer_link(asked, user=ada)
+    assert client.post(link, {"value": "approved"}).status_code == 302
+    work("other")
+
+    result = django_durable.wait_for_result(execution, timeout=5, durable="other")
+    assert result["answer"] == [42, 1, "approved"]
+    asked.refresh_from_db()
+    assert asked.answered_by == ada
+    del settings.DURABLE["other"]["ANSWER_LINKS"]
+    settings.DURABLE = {**settings.DURABLE}
+    assert client.get(link).status_code == 404
 
 
 def test_answering_what_is_not_asked_says_what_is():

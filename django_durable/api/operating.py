@@ -115,6 +115,30 @@ def provide_input(
     (which says if it was answered, has timed out or was cancelled), ``InvalidInput``
     (``.errors`` as a form gives them) and ``PermissionDenied``.
     """
+    return answer_input(
+        execution,
+        name,
+        value,
+        user=user,
+        comment=comment,
+        input_id=input_id,
+        is_permitted=user is None,
+        durable=durable,
+    )
+
+
+def answer_input(
+    execution: ExecutionRef,
+    name: str,
+    value: Any,
+    *,
+    user: User | None,
+    comment: str,
+    input_id: UUID | None,
+    is_permitted: bool,
+    durable: str,
+) -> InputRequest:
+    """Do what ``provide_input`` does; unless it ``is_permitted`` the user must be."""
     settings = get_settings(durable)
     using, comment = settings.database, str(comment)
     codec.check_size(
@@ -127,7 +151,7 @@ def provide_input(
         if request is None:
             raise InputNotFound(inputs.why_not_asked(row, name))
         # First, so that only those who may answer are told who did.
-        if user is not None and not answering.may_answer(user, request):
+        if not (is_permitted or answering.may_answer(user, request)):
             raise PermissionDenied(answering.why_not(user, request))
         if request.status != WaitStatus.OPEN:
             raise InputNotFound(inputs.why_closed(row, request))

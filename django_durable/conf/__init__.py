@@ -32,10 +32,12 @@ __all__ = [
     "DEFAULT_INSTANCE",
     "FINAL_STATUSES",
     "LOG_LEVELS",
+    "AnswerLinkSettings",
     "LogSettings",
     "Problem",
     "QueueSettings",
     "Settings",
+    "WebhookSettings",
     "find_problems",
     "get_instances",
     "get_settings",
@@ -57,6 +59,22 @@ class LogSettings:
     capture_stdout: bool = True
     max_entries: int = 1000
     max_length: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLinkSettings:
+    """How long signed links answer, and where they lead; ``""``: a path only."""
+
+    max_age: timedelta = timedelta(days=7)
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Whoever signs with one of ``keys`` may send events from outside."""
+
+    keys: tuple[str, ...] = field(repr=False)
+    tolerance: float = 300.0
 
 
 _DEFAULT_QUEUES = MappingProxyType({"default": QueueSettings()})
@@ -82,6 +100,8 @@ class Settings:
         default_factory=lambda: _DEFAULT_RETENTION
     )
     logs: LogSettings = LogSettings()
+    answer_links: AnswerLinkSettings | None = None
+    webhook: WebhookSettings | None = None
 
 
 def get_instances() -> tuple[str, ...]:
@@ -137,4 +157,9 @@ def _build(alias: str, given: Mapping[str, Any]) -> Settings:
         )
     if "logs" in values:
         values["logs"] = LogSettings(**values["logs"])
+    if values.get("answer_links") is not None:
+        values["answer_links"] = AnswerLinkSettings(**values["answer_links"])
+    if values.get("webhook") is not None:
+        webhook = values["webhook"]
+        values["webhook"] = WebhookSettings(**{**webhook, "keys": (*webhook["keys"],)})
     return Settings(alias=alias, **values)

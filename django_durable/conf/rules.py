@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,9 @@ FINAL_STATUSES = (
     "compensated",
     "compensation_failed",
 )
+
+MIN_KEY_LENGTH = 32
+"""Characters that a key of the webhook has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,53 @@ def _is_age(value: object) -> bool:
     return value is None or (isinstance(value, timedelta) and value > timedelta())
 
 
+def _or_none(rule: Rule) -> Rule:
+    """Return the rule of what may also be ``None``, which is off."""
+
+    def or_none(key: str, value: object) -> Iterator[Problem]:
+        if value is not None:
+            yield from rule(key, value)
+
+    return or_none
+
+
+def _is_base_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return not value or bool(re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value))
+
+
+# Of a key of the webhook nothing is shown, nor of what may be one.
+
+
+def _webhook(key: str, value: object) -> Iterator[Problem]:
+    if not isinstance(value, Mapping):
+        yield Problem(key, f"{key} is no dict.", 'Give {"keys": [...]}, or None.')
+        return
+    yield from _members({"keys": _keys, "tolerance": _seconds})(key, value)
+    if "keys" not in value:
+        yield Problem(key, f'{key} has no "keys".', _KEYS_WANTED)
+
+
+def _keys(key: str, value: object) -> Iterator[Problem]:
+    if not isinstance(value, list | tuple) or not value:
+        yield Problem(key, f"{key} is not a list of keys.", _KEYS_WANTED)
+        return
+    for number, one in enumerate(value):
+        path = f"{key}[{number}]"
+        if not isinstance(one, str):
+            yield Problem(path, f"{path} is no text.", _KEYS_WANTED)
+        elif len(one) < MIN_KEY_LENGTH:
+            told = f"{path} has {len(one)} characters, which is too short."
+            yield Problem(path, told, _KEYS_WANTED)
+
+
+_KEYS_WANTED = (
+    f"Give a list of random texts of at least {MIN_KEY_LENGTH} characters, such as "
+    "secrets.token_hex(32) makes."
+)
+
+
 def _level(key: str, value: object) -> Iterator[Problem]:
     if value not in LOG_LEVELS:
         hint = _suggest(value, LOG_LEVELS)
@@ -185,6 +236,13 @@ _seconds = _checked(_is_seconds, "a number of seconds greater than 0")
 _positive = _checked(lambda value: _is_int(value, 1), "a whole number from 1")
 _count = _checked(lambda value: _is_int(value, 0), "a whole number from 0")
 _age = _checked(_is_age, "a timedelta greater than 0, such as days(30), or None")
+_lifetime = _checked(
+    lambda value: value is not None and _is_age(value),
+    "a timedelta greater than 0, such as days(7)",
+)
+_base_url = _checked(
+    _is_base_url, 'where the site is found, such as "https://shop.example.com", or ""'
+)
 _mapping = _checked(lambda value: isinstance(value, Mapping), "a dict")
 _name = _checked(lambda value: isinstance(value, str) and value != "", "a name")
 
@@ -206,4 +264,6 @@ INSTANCE_RULES: Mapping[str, Rule] = {
             "max_length": _positive,
         }
     ),
+    "ANSWER_LINKS": _or_none(_members({"max_age": _lifetime, "base_url": _base_url})),
+    "WEBHOOK": _or_none(_webhook),
 }

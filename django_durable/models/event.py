@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -38,6 +40,9 @@ class Event(models.Model):
         db_index=False,
     )
     created_at = models.DateTimeField()
+
+    created: ClassVar[bool] = True
+    """Whether ``send_event`` made this event; ``False`` when its id was known."""
 
     class Meta:
         verbose_name = _("event")

@@ -26,6 +26,7 @@ def send(
         if event_id is not None:
             known = Event.objects.using(using).filter(execution=row, event_id=event_id)
             if found := known.first():
+                found.created = False  # type: ignore[misc]
                 return found
         executions.refuse_closed(row)
         event = Event(

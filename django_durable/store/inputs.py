@@ -48,6 +48,11 @@ def answer(
         announcements.input_provided(request, user=user, using=using)
 
 
+def find(input_id: UUID, *, using: str) -> InputRequest | None:
+    """Return what a person is or was asked."""
+    return InputRequest.objects.using(using).filter(pk=input_id).first()
+
+
 def pending(
     *, execution_id: UUID | None, timeout_before: datetime | None, using: str
 ) -> QuerySet[InputRequest]:
@@ -84,14 +89,16 @@ def why_closed(row: Execution, request: InputRequest) -> str:
     """Say why an input takes no answer any more: how it was closed, when and by whom."""
     at = f"{request.closed_at:%Y-%m-%d %H:%M:%S %Z}" if request.closed_at else ""
     how = {
-        WaitStatus.SATISFIED: f"was answered already by {_who_answered(request)}, {at}",
+        WaitStatus.SATISFIED: f"was answered already{_by_whom(request)}, {at}",
         WaitStatus.TIMED_OUT: f"has timed out, {at}",
         WaitStatus.CANCELLED: f"was cancelled, {at}",
     }
     return f"{request.name!r} of {row} {how[WaitStatus(request.status)]}."
 
 
-def _who_answered(request: InputRequest) -> str:
+def _by_whom(request: InputRequest) -> str:
+    """Return the user who answered; nothing for code, or for a link of nobody's."""
     if request.answered_by_id is None:
-        return "the program"
-    return str(request.answered_by or f"user {request.answered_by_id}, deleted since")
+        return ""
+    user = request.answered_by or f"user {request.answered_by_id}, deleted since"
+    return f" by {user}"
