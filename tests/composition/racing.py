@@ -176,8 +176,9 @@ class _Hunter:
         while time.monotonic() < self.end:
             if Execution.objects.open().count() < 12:
                 durable.start(HuntFamily, {"n": self.luck.randrange(100)})
-            found = Execution.objects.order_by("-id").values_list("pk", flat=True)
-            for pk in self.luck.sample(list(found[:30]), k=min(3, len(found[:30]))):
+            newest = Execution.objects.order_by("-id").values_list("pk", flat=True)
+            found = list(newest[:30])
+            for pk in self.luck.sample(found, k=min(3, len(found))):
                 _operate(self.luck.choice(OPERATIONS), pk)
 
     def keep(self) -> None:
