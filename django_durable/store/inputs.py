@@ -74,6 +74,8 @@ def why_not_asked(row: Execution, name: str) -> str:
         names = ", ".join(asked) or "no input"
         return f"{row} does not ask for {name!r}. It waits for: {names}."
     endings = {
+        # Between the look for open ones and this one.
+        WaitStatus.OPEN: "has only just been asked for",
         WaitStatus.SATISFIED: "was answered already",
         WaitStatus.TIMED_OUT: "has timed out",
         WaitStatus.CANCELLED: "was cancelled",
