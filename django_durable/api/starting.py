@@ -15,6 +15,8 @@ from django_durable.models import Execution
 from django_durable.store import executions
 from django_durable.store.executions import NewExecution
 
+_MAX_PRIORITY = 2**31 - 1
+
 
 def start(
     workflow: WorkflowRef,
@@ -96,12 +98,21 @@ def new_execution(
         workflow=graph.workflow,
         input=tree,
         queue=codec.check_name(queue or graph.queue, "queue", limit=100),
-        priority=graph.priority if priority is None else priority,
+        priority=graph.priority if priority is None else _priority(priority),
         scheduled_at=scheduled_at,
         idempotency_key=_key(idempotency_key),
         tags=[codec.check_name(str(tag), "tag") for tag in tags],
         timeout=graph.timeout if timeout is None else timeout,
     )
+
+
+def _priority(priority: int) -> int:
+    if not -_MAX_PRIORITY <= priority <= _MAX_PRIORITY:
+        raise ValueError(
+            f"priority={priority}: give a number up to {_MAX_PRIORITY:,}, or down to its "
+            "negative."
+        )
+    return priority
 
 
 def _key(idempotency_key: object) -> str | None:
