@@ -10,7 +10,7 @@ from django_durable import clock, codec
 from django_durable.engine.waiting import Answer, ChildRequest, WaitRequest
 from django_durable.exceptions import WaitTimeout
 from django_durable.runtime.context import get_context
-from django_durable.types import Missing, Moment, WaitKind
+from django_durable.types import LONGEST, Missing, Moment, WaitKind
 
 
 def wait_for(
@@ -55,8 +55,7 @@ def answer_to(
     key = context.next_key(kind, name)
     answer = context.answer(key)
     if answer is None:
-        if timeout is not None and not isinstance(timeout, timedelta | datetime):
-            raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+        _refuse_endless(timeout)
         raise context.suspend(
             WaitRequest(
                 key=key,
@@ -75,6 +74,21 @@ def answer_to(
         error.is_final = answer.fails_step
         raise error
     return answer
+
+
+def _refuse_endless(timeout: Moment | None) -> None:
+    """Raise where no clock could be set by a timeout."""
+    if timeout is None:
+        return
+    if isinstance(timeout, datetime):
+        if timeout.tzinfo is None:
+            raise ValueError(f"timeout={timeout!r}: give an aware datetime.")
+    elif not isinstance(timeout, timedelta):
+        raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+    elif timeout > LONGEST:
+        raise ValueError(
+            f"timeout={timeout!r}: give at most 100 years, or none to wait for ever."
+        )
 
 
 def _value(timeout_value: Any) -> Any:
