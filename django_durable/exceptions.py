@@ -35,6 +35,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django_durable.types import LONGEST
+
 
 class DurableError(Exception):
     """Root of everything this package raises."""
@@ -202,14 +204,11 @@ class RetryAfter(StepControl):
         self.delay = _checked(delay, "RetryAfter")
 
 
-_LONGEST_DELAY = timedelta(days=36525)
-
-
 def _checked(delay: timedelta, name: str) -> timedelta:
     """Refuse, in the step that raises it, what no clock could be set by."""
     if not isinstance(delay, timedelta):
         raise TypeError(f"{name}({delay!r}): give a timedelta, such as minutes(5).")
-    if delay > _LONGEST_DELAY:
+    if delay > LONGEST:
         raise ValueError(f"{name}({delay!r}): give a delay of at most 100 years.")
     return delay
 

@@ -105,6 +105,13 @@ class CatchUp(enum.StrEnum):
     ALL = "all"
 
 
+LONGEST = timedelta(days=36525)
+"""No delay is longer than a hundred years: what is due after it is no date any more."""
+
+MAX_PRIORITY = 2**31 - 1
+MAX_PATH = 500
+
+
 class _Missing(enum.Enum):
     """The type of ``MISSING``, an absent argument where ``None`` is a value."""
 

@@ -14,6 +14,7 @@ from django_durable.exceptions import InvalidInput
 from django_durable.models import Execution
 from django_durable.store import executions
 from django_durable.store.executions import NewExecution
+from django_durable.types import LONGEST, MAX_PRIORITY
 
 
 def start(
@@ -86,7 +87,7 @@ def new_execution(
 ) -> NewExecution:
     """Return what ``start`` asks the store for, after validating it."""
     graph = workflow.definition
-    if scheduled_at is not None and scheduled_at.tzinfo is None:
+    if scheduled_at is not None and not _is_aware(scheduled_at):
         raise ValueError(f"scheduled_at={scheduled_at!r}: give an aware datetime.")
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: give a list, such as [{tags!r}].")
@@ -96,12 +97,42 @@ def new_execution(
         workflow=graph.workflow,
         input=tree,
         queue=codec.check_name(queue or graph.queue, "queue", limit=100),
-        priority=graph.priority if priority is None else priority,
+        priority=graph.priority if priority is None else _priority(priority),
         scheduled_at=scheduled_at,
         idempotency_key=_key(idempotency_key),
         tags=[codec.check_name(str(tag), "tag") for tag in tags],
-        timeout=graph.timeout if timeout is None else timeout,
+        timeout=graph.timeout if timeout is None else _timeout(timeout),
     )
+
+
+def _priority(priority: int) -> int:
+    if not isinstance(priority, int):
+        raise TypeError(f"priority={priority!r}: give a whole number.")
+    if abs(priority) > MAX_PRIORITY:
+        raise ValueError(
+            f"priority={priority}: give a number up to {MAX_PRIORITY:,}, or down to its "
+            "negative."
+        )
+    return priority
+
+
+def _timeout(timeout: timedelta) -> timedelta:
+    """Return a timeout that every database can add to its clock.
+
+    What it cannot, it would refuse to the worker who claims the execution, and with it
+    the whole queue.
+    """
+    if not isinstance(timeout, timedelta):
+        raise TypeError(f"timeout={timeout!r}: give a timedelta, such as hours(2).")
+    if not timedelta(0) < timeout <= LONGEST:
+        raise ValueError(
+            f"timeout={timeout!r}: give a positive timedelta of at most 100 years."
+        )
+    return timeout
+
+
+def _is_aware(moment: object) -> bool:
+    return isinstance(moment, datetime) and moment.tzinfo is not None
 
 
 def _key(idempotency_key: object) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from django_durable import codec
 from django_durable.console.answers import Object
 from django_durable.console.words import iso
-from django_durable.models import Event, Execution, InputRequest, Step, Wait
+from django_durable.models import Event, Execution, InputRequest, Log, Step, Wait
 from django_durable.store.health import Finding
 from django_durable.store.overview import Overview
 
@@ -61,6 +61,19 @@ def step_object(step: Step) -> Object:
         "duration": step.duration.total_seconds(),
         "output": stored(step.output),
         "error": step.error,
+    }
+
+
+def log_object(line: Log) -> Object:
+    """Return one line that a step has written."""
+    return {
+        "created_at": iso(line.created_at),
+        "level": line.level,
+        "logger": line.logger,
+        "message": line.message,
+        "step": line.step,
+        "attempt": line.attempt,
+        "lane": str(line.lane) if line.lane else None,
     }
 
 

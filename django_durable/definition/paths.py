@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _INDEX = re.compile(r"\[\d+\]")
 _INDEX_AT_END = re.compile(r"\[(\d+)\]\Z")
@@ -13,6 +14,13 @@ def split(path: str) -> tuple[str, str]:
     """Return the path of the block around, empty at the top, and the last name."""
     around, _, name = path.rpartition(".")
     return around, name
+
+
+def blocks_around(path: str) -> Iterator[str]:
+    """Yield the path and those of all blocks around it, innermost first."""
+    while path:
+        yield path
+        path = split(path)[0]
 
 
 def join(around: str, name: str) -> str:

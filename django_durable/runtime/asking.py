@@ -11,7 +11,7 @@ from django_durable.engine.waiting import Answer, ChildRequest, WaitRequest
 from django_durable.exceptions import WaitTimeout
 from django_durable.runtime.asynchronous import outside_event_loop
 from django_durable.runtime.context import get_context
-from django_durable.types import JSON, Missing, Moment, WaitKind
+from django_durable.types import JSON, LONGEST, Missing, Moment, WaitKind
 
 
 def wait_for(
@@ -59,8 +59,7 @@ def answer_to(
     key = context.next_key(kind, name)
     answer = context.answer(key)
     if answer is None:
-        if timeout is not None and not isinstance(timeout, timedelta | datetime):
-            raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+        _refuse_endless(timeout)
         raise context.suspend(
             WaitRequest(
                 key=key,
@@ -84,6 +83,21 @@ def answer_to(
 def decoded(tree: JSON) -> Any:
     """Return the value of an answer; its model instances are read from the database."""
     return outside_event_loop(codec.decode, tree, instances=codec.fetch_instance)
+
+
+def _refuse_endless(timeout: Moment | None) -> None:
+    """Raise where no clock could be set by a timeout."""
+    if timeout is None:
+        return
+    if isinstance(timeout, datetime):
+        if timeout.tzinfo is None:
+            raise ValueError(f"timeout={timeout!r}: give an aware datetime.")
+    elif not isinstance(timeout, timedelta):
+        raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+    elif timeout > LONGEST:
+        raise ValueError(
+            f"timeout={timeout!r}: give at most 100 years, or none to wait for ever."
+        )
 
 
 def _value(timeout_value: Any) -> Any:

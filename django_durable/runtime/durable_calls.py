@@ -20,7 +20,7 @@ from django_durable import clock, codec
 from django_durable.engine.waiting import Answer, WaitKey, WaitRequest
 from django_durable.runtime.asking import answer_to, at, decoded, wait_for
 from django_durable.runtime.context import StepContext, get_context
-from django_durable.types import MISSING, Moment, WaitKind
+from django_durable.types import LONGEST, MISSING, Moment, WaitKind
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ def sleep(delay: timedelta) -> None:
     """Wait for ``delay``, durably and without holding a worker."""
     if not isinstance(delay, timedelta):
         raise TypeError(f"sleep({delay!r}): give a timedelta, such as minutes(5).")
+    if delay > LONGEST:
+        raise ValueError(f"sleep({delay!r}): give at most 100 years.")
     _sleep(delay, clock.now() + delay)
 
 

@@ -81,7 +81,11 @@ def why_not_asked(row: Execution, name: str) -> str:
     asked = InputRequest.objects.using(row._state.db).filter(
         execution=row, status=WaitStatus.OPEN
     )
-    names = ", ".join(asked.values_list("name", flat=True)) or "no input"
+    found = list(asked.values_list("name", flat=True))
+    if name in found:
+        # Between the look for it and this one.
+        return f"{name!r} of {row} has only just been asked for. Answer it again."
+    names = ", ".join(found) or "no input"
     return f"{row} does not ask for {name!r}. It waits for: {names}."
 
 

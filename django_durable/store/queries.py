@@ -99,3 +99,8 @@ def inputs_of(execution_id: UUID, *, using: str) -> QuerySet[InputRequest]:
 def events_of(execution_id: UUID, *, using: str) -> QuerySet[Event]:
     """Return the events that were sent to an execution, oldest first."""
     return Event.objects.using(using).filter(execution=execution_id).order_by("id")
+
+
+def logs_of(execution_id: UUID, *, using: str) -> QuerySet[Log]:
+    """Return what an execution and its lanes have written, oldest first."""
+    return Log.objects.using(using).filter(execution=execution_id).order_by("id")
