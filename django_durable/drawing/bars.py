@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -54,6 +54,14 @@ class Bar:
     text: str = ""
     step: UUID | None = None
     is_undo: bool = False
+
+
+# What is not waited for by a node that waits is time in the queue: it does nothing else.
+_KINDS: Mapping[str, BarKind] = {
+    StepKind.PARALLEL: BarKind.BLOCK,
+    StepKind.EACH: BarKind.BLOCK,
+    StepKind.WAIT: BarKind.QUEUE,
+}
 
 
 def bars_of(history: History) -> Iterator[Bar]:
@@ -110,7 +118,7 @@ def _attempt(attempt: Attempt) -> Bar:
     outcome = attempt.status.replace("_", " ")
     error = f": {attempt.error}" if attempt.error else ""
     return Bar(
-        kind=BarKind.BLOCK if attempt.kind in _BLOCKS else BarKind.RUN,
+        kind=_KINDS.get(attempt.kind, BarKind.RUN),
         path=attempt.path,
         starts=attempt.started_at,
         ends=attempt.completed_at,

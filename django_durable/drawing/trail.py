@@ -8,10 +8,8 @@ from django_durable.definition.charts import END, START
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.jumps import Plan
 from django_durable.drawing.parts import Part
+from django_durable.drawing.standing import Way
 from django_durable.types import ExecutionStatus
-
-Way = tuple[str, str, str]
-"""Kind, source and target of a line, as ``lines.Line`` has them."""
 
 _Ends = Sequence[tuple[str, str]]
 """Kind and source of the lines that lead on from here, if they were gone."""
