@@ -13,7 +13,7 @@ from django_durable.drawing.lines import Line, lines_of
 from django_durable.drawing.markup import classes, element, number
 from django_durable.drawing.shapes import arrow, plate, rounded
 from django_durable.drawing.standing import NodeStanding, Standing, State
-from django_durable.drawing.style import style_element
+from django_durable.drawing.style import page, style_element
 
 Href = Callable[[str], str]
 """Returns where the node at a path leads to; empty: it is no link."""
@@ -63,7 +63,7 @@ class _Graph:
             "svg",
             element("title", title, id=f"{id_}-title"),
             element("desc", self._description(), id=f"{id_}-desc"),
-            style_element() if embed_style else "",
+            [style_element(), page(width, height)] if embed_style else "",
             self._plates(),
             self._lines(),
             [self._node(placed) for placed in self.placed],

@@ -18,7 +18,7 @@ def outline(
     *,
     href: Callable[[str], str] | None = None,
 ) -> SafeString:
-    """Return the nodes of a workflow as an ordered list in HTML, blocks with what is inside.
+    """Return the nodes of a workflow as an ordered list in HTML, with those inside blocks.
 
     Each says how it stands, if ``standing`` does; ``href`` returns where the node at a
     path leads to.

@@ -27,6 +27,11 @@ def style_element() -> SafeString:
     return element("style", mark_safe(_resolved()))  # noqa: S308
 
 
+def page(width: str, height: str) -> SafeString:
+    """Return a ground to draw on, for a viewer may have any colour behind the file."""
+    return element("rect", class_="durable-page", width=width, height=height)
+
+
 @cache
 def _resolved() -> str:
     variables, _, rules = _SHEET.read_text().partition(_RULES)

@@ -15,7 +15,7 @@ from django_durable.drawing.lettering import fit_end, width_of
 from django_durable.drawing.markup import classes, element, number
 from django_durable.drawing.moments import clock, day_and_clock, exact
 from django_durable.drawing.scale import Scale, Segment, Tick, scale_for
-from django_durable.drawing.style import style_element
+from django_durable.drawing.style import page, style_element
 from django_durable.drawing.tracks import Track, tracks_of
 
 BarHref = Callable[[Bar], str]
@@ -108,7 +108,9 @@ class _Timeline:
             "svg",
             element("title", title, id=f"{self.id_}-title"),
             element("desc", self._description(), id=f"{self.id_}-desc"),
-            style_element() if embed_style else "",
+            [style_element(), page(str(self.width), number(self.height))]
+            if embed_style
+            else "",
             element("defs", _hatch(f"{self.id_}-hatch")),
             [_stripe(index, self.width) for index in range(0, len(self.tracks), 2)],
             self._axis(),

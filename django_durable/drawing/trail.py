@@ -73,8 +73,10 @@ class Trail:
                         self._take(ends, part.path, "leave")
                 return on if self.evidence.done(part.path) else []
             case "each":
-                self._inside(part, self._has_left(part.path), "leave")
-                return on if self.evidence.done(part.path) else []
+                is_joined = bool(self.evidence.done(part.path))
+                is_left = is_joined or self._has_left(part.path)
+                self._inside(part, is_left, "leave")
+                return on if is_joined else []
             case "loop":
                 self._inside(part, is_behind, "again")
                 return on if is_behind else []

@@ -1,4 +1,4 @@
-"""Whatever the workflow: nothing overlaps, nothing sticks out, no line runs through a node."""
+"""Whatever the workflow: nothing overlaps or sticks out, no line runs through a node."""
 
 from __future__ import annotations
 
