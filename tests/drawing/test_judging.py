@@ -360,7 +360,7 @@ def test_ten_thousand_items_are_counted():
             at("letters.send", "completed", "letters", count=9_000),
             at("letters.send", "failed", "letters", count=12),
             at("letters.send", "running", "letters", count=20),
-            at("", "waiting", "letters", count=968, is_told=True, is_held=True),
+            at("", "waiting", "letters", count=968, is_told=True),
         ],
     )
 
@@ -400,7 +400,7 @@ def test_a_loop_says_in_which_round_it_is_and_how_many_there_were():
     rounds = [ended("again.poll", count=3, last_index=2)]
 
     inside = judged(
-        position="again[3].poll", ended=rounds, standers=[at("again.poll", "running")]
+        ended=rounds, standers=[at("again.poll", "running", position="again[3].poll")]
     )
     after = judged(ended=rounds, standers=[at("done", "running")])
     without = judged(
@@ -558,6 +558,31 @@ def test_an_empty_case_was_taken_if_nothing_else_is_possible():
 
     assert ("flow", "route.small", "nap") in standing.taken
     assert standing.nodes["route.other"].state is State.SKIPPED
+
+
+class Unsure(Workflow, abstract=True):
+    class Route(Branch):
+        def on(self): ...
+
+        class Small(Case, when="small"):
+            class Rounds(Loop):
+                def condition(self): ...
+
+                poll = step(nothing)
+
+        class Large(Case, when="large"):
+            dear = step(nothing)
+
+    nap = Sleep(minutes(5))
+
+
+def test_which_of_two_ways_without_a_trace_was_gone_is_not_made_up():
+    standing = judged(chart=Unsure.graph(), standers=[at("nap", "waiting")])
+
+    assert standing.nodes["route"].state is State.COMPLETED
+    assert standing.nodes["route.small"].words == "perhaps taken"
+    assert standing.nodes["route.large"].words == ""
+    assert {way for way in standing.taken if "route" in way[1]} == set()
 
 
 # --- All open executions of a workflow ------------------------------------------------
