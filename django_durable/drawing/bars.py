@@ -70,8 +70,10 @@ def bars_of(history: History) -> Iterator[Bar]:
     for attempt in history.attempts:
         by_lane.setdefault(attempt.lane, []).append(attempt)
     for runner in (history.execution, *history.lanes):
+        # A compensation has the number of the visit that has failed before it.
         attempts = sorted(
-            by_lane.get(runner.lane, []), key=lambda one: one.completed_at
+            by_lane.get(runner.lane, []),
+            key=lambda one: (one.completed_at, one.sequence, one.attempt),
         )
         yield from _runner(runner, attempts, history)
     joined = {

@@ -28,7 +28,10 @@ def node(svg: str, path: str) -> ET.Element:
 
 def words(element: ET.Element) -> list[str]:
     """Return what is written, without titles."""
-    return [text.text or "" for text in element.iter(SVG + "text")]
+    return [
+        (text.text or "") + "".join(inside.tail or "" for inside in text)
+        for text in element.iter(SVG + "text")
+    ]
 
 
 def title(element: ET.Element) -> str:
