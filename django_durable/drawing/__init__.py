@@ -2,6 +2,7 @@
 
 from django_durable.drawing.bars import Bar
 from django_durable.drawing.graph import graph_svg
+from django_durable.drawing.outline import outline
 from django_durable.drawing.standing import Counts, NodeStanding, Standing, State
 from django_durable.drawing.timeline import timeline_svg
 
@@ -12,5 +13,6 @@ __all__ = [
     "Standing",
     "State",
     "graph_svg",
+    "outline",
     "timeline_svg",
 ]

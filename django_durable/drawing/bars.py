@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -56,14 +56,24 @@ class Bar:
     is_undo: bool = False
 
 
+# What is not waited for by a node that waits is time in the queue: it does nothing else.
+_KINDS: Mapping[str, BarKind] = {
+    StepKind.PARALLEL: BarKind.BLOCK,
+    StepKind.EACH: BarKind.BLOCK,
+    StepKind.WAIT: BarKind.QUEUE,
+}
+
+
 def bars_of(history: History) -> Iterator[Bar]:
     """Yield all that an execution and its lanes have done, in no special order."""
     by_lane: dict[UUID | None, list[Attempt]] = {}
     for attempt in history.attempts:
         by_lane.setdefault(attempt.lane, []).append(attempt)
     for runner in (history.execution, *history.lanes):
+        # A compensation has the number of the visit that has failed before it.
         attempts = sorted(
-            by_lane.get(runner.lane, []), key=lambda one: one.completed_at
+            by_lane.get(runner.lane, []),
+            key=lambda one: (one.completed_at, one.sequence, one.attempt),
         )
         yield from _runner(runner, attempts, history)
     joined = {
@@ -110,7 +120,7 @@ def _attempt(attempt: Attempt) -> Bar:
     outcome = attempt.status.replace("_", " ")
     error = f": {attempt.error}" if attempt.error else ""
     return Bar(
-        kind=BarKind.BLOCK if attempt.kind in _BLOCKS else BarKind.RUN,
+        kind=_KINDS.get(attempt.kind, BarKind.RUN),
         path=attempt.path,
         starts=attempt.started_at,
         ends=attempt.completed_at,

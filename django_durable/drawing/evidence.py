@@ -155,7 +155,8 @@ class Evidence:
 
     def _index(self, part: Part, scope: str) -> None:
         self.scopes[part.path] = scope
-        self._bodies[part.path] = part.body
+        if part.node.kind in ("lane", "each"):
+            self._bodies[part.path] = part.body
         inside = part.path if part.node.kind == "each" else scope
         for child in part.body:
             self._index(child, inside)
@@ -166,12 +167,12 @@ class Evidence:
     def _first_place(self, one: Standers) -> str:
         """Return where something stands whose first step has not ended."""
         body = self._bodies.get(one.scope, ())
-        is_step = bool(one.scope) and not body
-        if one.status not in (ExecutionStatus.RUNNING, ExecutionStatus.FAILED):
-            if is_step:
-                return one.scope
-            return START if not one.scope and not self.facts.has_started else ""
-        return next((part.path for part in body if part.path != START), one.scope)
+        if one.scope and not body:
+            # A member that is no lane is its own first node.
+            return one.scope
+        if one.status in (ExecutionStatus.RUNNING, ExecutionStatus.FAILED):
+            return next((part.path for part in body if part.path != START), "")
+        return START if not one.scope and not self.facts.has_started else ""
 
     def _marked(self) -> Iterator[str]:
         yield from self._ended

@@ -31,8 +31,8 @@ class Standers:
     """Executions and lanes that stand alike at one node.
 
     ``scope`` is the path of the member or the block of items that they run, empty for
-    an execution; ``path`` is empty before the first step has ended. ``is_told``: it is
-    said what they wait for. ``is_held``: they are items that wait for their turn.
+    an execution; ``path`` is empty before the first step has ended. ``position`` is the
+    path of one of them with its indices. ``is_told``: it is said what they wait for.
     """
 
     scope: str
@@ -40,8 +40,8 @@ class Standers:
     status: str
     count: int = 1
     attempt: int = 1
+    position: str = ""
     is_told: bool = False
-    is_held: bool = False
     due: datetime | None = None
 
 
@@ -61,13 +61,12 @@ class OpenWait:
 class Facts:
     """What is known about one execution and its lanes.
 
-    ``position`` is where it stands, with indices. ``failed_at`` is the node that its
+    ``failed_at`` is the node that its
     error names. ``moves`` are pairs of nodes of which one was visited right after the
     other; ``None`` comes after the last one.
     """
 
     status: str
-    position: str = ""
     has_started: bool = True
     due: datetime | None = None
     error_type: str = ""

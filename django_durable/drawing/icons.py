@@ -74,7 +74,7 @@ def kind_icon(kind: str, x: float, y: float) -> SafeString | None:
         return None
     return element(
         "path",
-        class_=classes("kind"),
+        class_=classes("glyph"),
         d=glyph,
         transform=f"translate({number(x)} {number(y)})",
     )

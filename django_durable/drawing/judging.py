@@ -13,7 +13,7 @@ from django_durable.drawing.facts import Facts, Standers
 from django_durable.drawing.jumps import Plan
 from django_durable.drawing.parts import Part, parts_of
 from django_durable.drawing.standing import Counts, NodeStanding, Standing, State
-from django_durable.drawing.trail import Trail
+from django_durable.drawing.trail import NO_ROUND, PERHAPS, Trail
 from django_durable.drawing.wording import Wording, tally
 from django_durable.types import ExecutionStatus
 
@@ -64,7 +64,10 @@ class _Judge:
     def of(self, part: Part) -> NodeStanding:
         """Return how a part stands."""
         if part.path in self.trail.passed:
-            return _PASSED[part.node.kind]
+            words = self.trail.passed[part.path]
+            was_there = words not in (NO_ROUND, PERHAPS)
+            state = State.COMPLETED if was_there else State.SKIPPED
+            return NodeStanding(state=state, words=words)
         if part.path in self.trail.skipped:
             return NodeStanding(state=State.SKIPPED)
         if not self.evidence.has_reached(part):
@@ -141,7 +144,7 @@ class _Judge:
         state = _first(states, (*_OPEN, *_ENDED)) or State.COMPLETED
         words = ""
         if part.node.kind == "loop":
-            words = self._rounds(part, is_open=state in _OPEN)
+            words = self._rounds(part, here, is_open=state in _OPEN)
         elif is_lane and _count(here) > 1:
             words = tally(states, states[State.COMPLETED])
         return NodeStanding(state=state, words=words)
@@ -165,26 +168,24 @@ class _Judge:
             states[State.CANCELLED if is_cancelled else State.FAILED] += 1
         return states
 
-    def _rounds(self, loop: Part, *, is_open: bool) -> str:
+    def _rounds(self, loop: Part, here: Sequence[Standers], *, is_open: bool) -> str:
         indices = [
             one.last_index
             for part in _in_rounds(loop)
             for one in self.evidence.ended(part.path)
             if one.last_index is not None
         ]
-        indices += _indices(self.evidence.facts.position, loop.path)
+        indices += [
+            index for one in here for index in _indices(one.position, loop.path)
+        ]
         count = max(indices, default=-1) + 1
-        if self.evidence.scopes[loop.path]:
+        if not count:
+            return ""
+        if _count(self.evidence.in_scope(self.evidence.scopes[loop.path])) > 1:
             return f"up to {count:,} rounds"
         if is_open:
             return f"round {count:,}"
         return f"{count:,} {'round' if count == 1 else 'rounds'}"
-
-
-_PASSED = {
-    "branch": NodeStanding(state=State.COMPLETED, words="no match"),
-    "loop": NodeStanding(state=State.SKIPPED, words="no round"),
-}
 
 
 def _first(states: Counter[State], order: Sequence[State]) -> State | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from django_durable.drawing.jumps import Below, Beside, Jump
 from django_durable.drawing.layout import MARGIN, Box, Layout, Placed, Point
 from django_durable.drawing.sizes import BACK_WIDTH, FRAME_BOTTOM, TRACK, Row
+from django_durable.drawing.standing import Way
 
 TRUNK = 8
 """From the border of a wrapped grid to the line that connects its rows."""
@@ -30,6 +31,11 @@ class Line:
     points: tuple[Point, ...]
     label: str = ""
     label_at: Point = (0, 0)
+
+    @property
+    def way(self) -> Way:
+        """What tells it from other lines."""
+        return self.kind, self.source, self.target
 
     @property
     def has_arrow(self) -> bool:

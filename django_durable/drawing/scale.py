@@ -153,17 +153,24 @@ def _ticks(segment: Segment) -> Iterator[Tick]:
         yield Tick(segment.starts, segment.x, 0, False)
     while offset <= segment.seconds:
         at = segment.starts + timedelta(seconds=offset)
+        if step >= _D:
+            at += _changed(segment.starts, at)
+        seconds = (at - segment.starts).total_seconds()
+        x = segment.x + seconds * per_second
         yield Tick(
-            at, segment.x + offset * per_second, offset, is_relative and offset > 0
+            at, min(x, segment.x + segment.width), seconds, is_relative and seconds > 0
         )
         offset += step
+
+
+def _changed(before: datetime, after: datetime) -> timedelta:
+    """Return by how much the clocks were put back between two moments."""
+    first, last = (timezone.localtime(one).utcoffset() for one in (before, after))
+    return (first or timedelta(0)) - (last or timedelta(0))
 
 
 def _until_round(moment: datetime, step: float) -> float:
     """Return the seconds to the next multiple of ``step`` since midnight."""
     there = timezone.localtime(moment)
     midnight = there.replace(hour=0, minute=0, second=0, microsecond=0)
-    into = (there - midnight).total_seconds()
-    if step > _D:
-        step = _D
-    return (-into) % step
+    return (midnight - there).total_seconds() % min(step, _D)

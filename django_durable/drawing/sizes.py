@@ -21,13 +21,13 @@ TEXT_LEFT, TEXT_RIGHT = 38, 14
 """Space beside the text of a node, which an icon stands in."""
 HEADER, LOW_HEADER = 46, 30
 GAP, COLUMN_GAP = 30, 22
-FRAME_PAD, FRAME_TOP, FRAME_BOTTOM = 16, 26, 20
+FRAME_PAD, FRAME_TOP, FRAME_BOTTOM, GRID_BOTTOM = 16, 26, 20, 10
 FORK, MERGE = 34, 16
 """Between a fork and the row below it; between a row and the line that merges it."""
 TRACK, CHANNEL_PAD = 10, 14
 BACK_WIDTH = 18
 BYPASS_WIDTH = 72
-MOST_WIDE = 1080
+MOST_WIDE = 1200
 """Columns that are wider together stand in several rows."""
 
 
@@ -166,7 +166,7 @@ class Sizer:
     def _frame(self, part: Part) -> Sized:
         if part.columns:
             grid = self._grid(part, part.columns)
-            sized = self._around(part, grid, FRAME_BOTTOM - MERGE)
+            sized = self._around(part, grid, GRID_BOTTOM)
             return replace(sized, grid=grid)
         is_loop = part.node.kind == "loop"
         left = BACK_WIDTH if is_loop else 0
@@ -264,11 +264,20 @@ def _row_width(children: Sequence[Sized]) -> float:
     return sum(child.width for child in children) + COLUMN_GAP * (len(children) - 1)
 
 
-def _wrapped(children: Sequence[Sized], extra: float) -> list[Sequence[Sized]]:
-    """Return the children in as few rows as need be, with about as many in each."""
-    rows = ceil((_row_width(children) + extra) / MOST_WIDE)
-    each = ceil(len(children) / rows)
-    return [children[i : i + each] for i in range(0, len(children), each)]
+def _wrapped(children: Sequence[Sized], extra: float) -> list[list[Sized]]:
+    """Return the children in rows that are not too wide, with about as many in each.
+
+    ``extra`` is needed beside the last of them.
+    """
+    count = ceil((_row_width(children) + extra) / MOST_WIDE)
+    most = ceil(len(children) / count)
+    rows: list[list[Sized]] = [[]]
+    for child in children:
+        row = rows[-1]
+        if len(row) == most or (row and _row_width([*row, child]) > MOST_WIDE):
+            rows.append([])
+        rows[-1].append(child)
+    return rows
 
 
 def _stretched(child: Sized, height: float) -> Sized:

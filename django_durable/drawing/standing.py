@@ -6,6 +6,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+Way = tuple[str, str, str]
+"""A line of a drawing: its kind, and the paths from which and to which it leads."""
+
 
 class State(enum.StrEnum):
     """How one node stands, in one execution or in several."""
@@ -83,12 +86,12 @@ class NodeStanding:
 class Standing:
     """How all nodes stand, by path; what is left out is not shown in any state.
 
-    ``taken`` are the ways that were gone: pairs of paths, as a drawing's lines have
-    them. ``gone`` are paths that were run and that the present code does not have.
+    ``taken`` are the ways that were gone. ``gone`` are paths that were run and that the
+    present code does not have.
     """
 
     nodes: Mapping[str, NodeStanding] = field(default_factory=dict)
-    taken: frozenset[tuple[str, str, str]] = frozenset()
+    taken: frozenset[Way] = frozenset()
     gone: tuple[str, ...] = ()
 
     def at(self, path: str) -> NodeStanding | None:

@@ -13,9 +13,10 @@ from django_durable.drawing.markup import element
 _SHEET = (
     Path(__file__).resolve().parent.parent / "static" / "django_durable" / "drawing.css"
 )
-_VARIABLE = re.compile(r"(--durable-[a-z-]+):\s*([^;]+);")
+_RULES = "/* Rules */"
+_COMMENT = re.compile(r"/\*.*?\*/\s*", re.DOTALL)
+_VARIABLE = re.compile(r"(--durable-[a-z-]+): (?:var\(--[a-z-]+, )?(.+?)\)?;")
 _USED = re.compile(r"var\((--durable-[a-z-]+)\)")
-_FALLBACK = re.compile(r"var\(--[a-z-]+,\s*([^()]*(?:\([^()]*\))?[^()]*)\)")
 
 
 def style_element() -> SafeString:
@@ -26,18 +27,15 @@ def style_element() -> SafeString:
     return element("style", mark_safe(_resolved()))  # noqa: S308
 
 
+def page(width: str, height: str) -> SafeString:
+    """Return a ground to draw on, for a viewer may have any colour behind the file."""
+    return element("rect", class_="durable-page", width=width, height=height)
+
+
 @cache
 def _resolved() -> str:
-    sheet = re.sub(r"/\*.*?\*/", "", _SHEET.read_text(), flags=re.DOTALL)
-    light, _, rest = sheet.partition("}")
-    values = {
-        name: _FALLBACK.sub(r"\1", value) for name, value in _VARIABLE.findall(light)
-    }
-    rules = rest.partition("@media")[0] if "/*end*/" in rest else _without_dark(rest)
-    return _USED.sub(lambda found: values[found[1]], rules).strip()
-
-
-def _without_dark(rules: str) -> str:
-    """Return the rules without those that replace colours."""
-    kept = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", rules)
-    return re.sub(r"[^{}]*data-theme[^{}]*\{[^{}]*\}", "", kept)
+    variables, _, rules = _SHEET.read_text().partition(_RULES)
+    # The first block holds the light colours, each with what it is without an admin.
+    values = dict(_VARIABLE.findall(variables.partition("}")[0]))
+    rules = _USED.sub(lambda found: values[found[1]], rules)
+    return _COMMENT.sub("", rules).strip()

@@ -15,13 +15,13 @@ from django_durable.drawing.lettering import fit_end, width_of
 from django_durable.drawing.markup import classes, element, number
 from django_durable.drawing.moments import clock, day_and_clock, exact
 from django_durable.drawing.scale import Scale, Segment, Tick, scale_for
-from django_durable.drawing.style import style_element
+from django_durable.drawing.style import page, style_element
 from django_durable.drawing.tracks import Track, tracks_of
 
 BarHref = Callable[[Bar], str]
 """Returns where a bar leads to; empty: it is no link."""
 
-_ROW, _BAR, _AXIS, _PAD = 26, 12, 40, 12
+_ROW, _BAR, _AXIS, _PAD = 26, 12, 40, 14
 _INDENT, _LABEL_SIZE, _SMALL = 14, 12, 11
 _LABELS = (120, 280)
 _LEAST_BAR = 3
@@ -68,7 +68,9 @@ class _Timeline:
         self.tracks = tracks_of(self.bars)
         self.labels = _label_width(self.tracks)
         self.scale = self._scale(cuts_idle)
-        self.height = _AXIS + max(len(self.tracks), 1) * _ROW + _PAD
+        self.bottom = _AXIS + max(len(self.tracks), 1) * _ROW
+        self.note = "The oldest part is left out." if history.is_cut else ""
+        self.height = self.bottom + (_ROW if self.note else _PAD)
 
     def _scale(self, cuts_idle: bool) -> Scale:
         runner = self.history.execution
@@ -108,12 +110,15 @@ class _Timeline:
             "svg",
             element("title", title, id=f"{self.id_}-title"),
             element("desc", self._description(), id=f"{self.id_}-desc"),
-            style_element() if embed_style else "",
+            [style_element(), page(str(self.width), number(self.height))]
+            if embed_style
+            else "",
             element("defs", _hatch(f"{self.id_}-hatch")),
             [_stripe(index, self.width) for index in range(0, len(self.tracks), 2)],
             self._axis(),
             [self._row(index, track) for index, track in enumerate(self.tracks)],
             self._now_line(),
+            _below(self.note, self.height) if self.note else "",
             xmlns="http://www.w3.org/2000/svg",
             class_=classes("drawing", "timeline"),
             viewBox=f"0 0 {self.width} {number(self.height)}",
@@ -126,16 +131,12 @@ class _Timeline:
     def _description(self) -> str:
         runner = self.history.execution
         ends = runner.completed_at or self.now
-        text = (
-            f"{exact(runner.queued_at)} to {exact(ends)}, "
-            f"{spelled(ends - runner.queued_at)}."
-        )
-        if self.history.is_cut:
-            text += " The oldest part is left out."
-        return text
+        took = spelled(ends - runner.queued_at)
+        span = f"{exact(runner.queued_at)} to {exact(ends)}, {took}."
+        return f"{span} {self.note}".strip()
 
     def _axis(self) -> SafeString:
-        bottom = self.height - _PAD
+        bottom = self.bottom
         ticks = list(self.scale.ticks())
         return element(
             "g",
@@ -218,7 +219,7 @@ class _Timeline:
         return element(
             "g",
             element("title", f"now, {exact(self.now)}"),
-            element("path", d=f"M{number(x)} {_AXIS - 6}V{number(self.height - _PAD)}"),
+            element("path", d=f"M{number(x)} {_AXIS - 6}V{number(self.bottom)}"),
             element("text", "now", class_=classes("centred"), x=x - 2, y=_AXIS - 10),
             class_=classes("now"),
         )
@@ -303,6 +304,10 @@ def _label(track: Track, middle: float, room: float) -> SafeString:
         x=left,
         y=middle + 4,
     )
+
+
+def _below(text: str, height: float) -> SafeString:
+    return element("text", text, class_=classes("note"), x=8, y=height - 8)
 
 
 def _fault(x: float, middle: float) -> SafeString:

@@ -8,27 +8,29 @@ from django_durable.definition.charts import END, START
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.jumps import Plan
 from django_durable.drawing.parts import Part
+from django_durable.drawing.standing import Way
 from django_durable.types import ExecutionStatus
-
-Way = tuple[str, str, str]
-"""Kind, source and target of a line, as ``lines.Line`` has them."""
 
 _Ends = Sequence[tuple[str, str]]
 """Kind and source of the lines that lead on from here, if they were gone."""
 
 
+NO_ROUND, NO_MATCH, PERHAPS = "no round", "no match", "perhaps taken"
+
+
 class Trail:
     """Walks the parts in order of execution.
 
-    ``taken`` are the ways that were gone, ``passed`` the blocks that were gone through
-    without anything in them: a branch without a match, a loop without a round.
-    ``skipped`` are the parts that can no longer be come to, because the way led past.
+    ``taken`` are the ways that were gone. ``skipped`` are the parts that can no longer be
+    come to, because the way led past. ``passed`` are those that were gone through and
+    left no trace, each with what is known about it: a loop without a round, a branch
+    without a match, the case that must have been taken, or that may have been.
     """
 
     def __init__(self, evidence: Evidence, plan: Plan) -> None:
         self.evidence = evidence
         self.taken: set[Way] = set()
-        self.passed: set[str] = set()
+        self.passed: dict[str, str] = {}
         self.skipped: set[str] = set()
         self._targets: dict[str, list[str]] = {}
         for jump in plan.jumps:
@@ -43,10 +45,10 @@ class Trail:
         for index, part in enumerate(parts):
             is_behind = is_left or index < last
             following = parts[index + 1].path if index + 1 < len(parts) else None
-            if reached[index] or (ends and is_behind and _leaves_no_trace(part)):
+            if reached[index] or (ends and is_behind and _may_leave_no_trace(part)):
                 self._take(ends, part.path, "flow")
                 if not reached[index]:
-                    self.passed.add(part.path)
+                    self.passed[part.path] = NO_ROUND
                 ends = self._through(part, following, is_behind)
             else:
                 ends = []
@@ -75,8 +77,10 @@ class Trail:
                         self._take(ends, part.path, "leave")
                 return on if self.evidence.done(part.path) else []
             case "each":
-                self._inside(part, self._has_left(part.path), "leave")
-                return on if self.evidence.done(part.path) else []
+                is_joined = bool(self.evidence.done(part.path))
+                is_left = is_joined or self._has_left(part.path)
+                self._inside(part, is_left, "leave")
+                return on if is_joined else []
             case "loop":
                 self._inside(part, is_behind, "again")
                 return on if is_behind else []
@@ -95,10 +99,8 @@ class Trail:
 
     def _branch(self, part: Part, is_behind: bool) -> _Ends:
         taken = [case for case in part.columns if self.evidence.has_reached(case)]
-        empty = [case for case in part.columns if not case.body]
-        if not taken and is_behind and len(empty) == 1 and not part.may_match_nothing:
-            # Nothing else is possible, and nothing is written about it.
-            taken = empty
+        if not taken and is_behind:
+            taken = self._guessed(part)
         ends: list[tuple[str, str]] = []
         for case in part.columns:
             if case in taken:
@@ -108,9 +110,26 @@ class Trail:
                 ends += [("flow", case.path)] if inside else []
             elif taken or is_behind:
                 self.skipped.update(one.path for one in case.walk())
-        if not taken and is_behind and part.may_match_nothing:
+        if self.passed.get(part.path) == NO_MATCH:
             ends.append(("none", part.path))
         return ends
+
+    def _guessed(self, part: Part) -> list[Part]:
+        """Return the case of a branch that must have been taken, although it left no trace.
+
+        There may be several that can do without one, and then nobody knows.
+        """
+        empty = [case for case in part.columns if _may_leave_no_trace(case)]
+        if not empty and part.may_match_nothing:
+            self.passed[part.path] = NO_MATCH
+            return []
+        if len(empty) == 1 and not part.may_match_nothing:
+            self.passed[part.path] = f"took {empty[0].node.name}"
+            self.passed[empty[0].path] = ""
+            return empty
+        self.passed[part.path] = ""
+        self.passed |= {case.path: PERHAPS for case in empty}
+        return []
 
     def _has_left(self, scope: str) -> bool:
         """Say whether anything that runs the scope has come to its end."""
@@ -164,8 +183,18 @@ class Trail:
         }
 
 
-def _leaves_no_trace(part: Part) -> bool:
-    return part.node.kind in ("branch", "loop")
+def _may_leave_no_trace(part: Part) -> bool:
+    """Say whether all that the tables know may be the same as if it had not been there."""
+    match part.node.kind:
+        case "loop":
+            return True
+        case "branch":
+            cases = part.columns
+            return part.may_match_nothing or any(map(_may_leave_no_trace, cases))
+        case "case":
+            return all(map(_may_leave_no_trace, part.body))
+        case _:
+            return False
 
 
 def _is_in(path: str, around: str) -> bool:

@@ -101,9 +101,12 @@ class Wording:
         return self.evidence.facts.failed_at == part.path
 
     def _fault(self, part: Part) -> str:
-        type_ = self.evidence.facts.error_type
-        is_told = self._is_faulty(part) and type_ and type_ != "failed"
-        return f"failed: {type_}" if is_told else ""
+        facts = self.evidence.facts
+        if not self._is_faulty(part) or not facts.error_type:
+            return ""
+        # Of a raised `Fail` the reason says more than its type.
+        is_own = facts.error_type == "failed" and facts.error_message
+        return f"failed: {facts.error_message if is_own else facts.error_type}"
 
     def _took(self, part: Part) -> str:
         visits = _completed(self.evidence.ended(part.path))

@@ -30,9 +30,8 @@ from django_durable.drawing.facts import Ended, Facts, OpenWait, Standers
 from django_durable.drawing.judging import judge, judge_open
 from django_durable.drawing.standing import Standing
 from django_durable.models import Execution, Step, Wait
-from django_durable.store.families import ITS_TURN
 from django_durable.store.paths import Template, last_index_of
-from django_durable.types import ExecutionStatus, StepKind, WaitKind, WaitStatus
+from django_durable.types import StepKind, WaitKind, WaitStatus
 
 
 def standing_of(execution: Execution, chart: Chart, *, using: str) -> Standing:
@@ -41,7 +40,11 @@ def standing_of(execution: Execution, chart: Chart, *, using: str) -> Standing:
 
 
 def standing_of_open(chart: Chart, *, using: str) -> Standing:
-    """Return how many open executions of a workflow stand at each of its nodes."""
+    """Return how many open executions of a workflow stand at each of its nodes.
+
+    Not among them are those that were paused while they were ready to run, and items
+    that wait for their turn: no index leads to these.
+    """
     return judge_open(chart, _open_standers(chart.workflow, using))
 
 
@@ -51,7 +54,6 @@ def facts_about(execution: Execution, chart: Chart, *, using: str) -> Facts:
     has_decisions = any(node.kind == "decision" for node in chart.nodes)
     return Facts(
         status=execution.status,
-        position=execution.current_step,
         has_started=execution.started_at is not None,
         due=execution.available_at,
         error_type=str(error.get("type") or ""),
@@ -104,10 +106,14 @@ def _standers(rows: QuerySet[Any, Any]) -> Iterator[Standers]:
             within=Template("scope"),
             is_again=_is(attempt__gt=1),
             is_told=_is(waiting_for__gt=""),
-            is_held=_is(waiting_for=ITS_TURN, status=ExecutionStatus.WAITING),
         )
-        .values("within", "place", "status", "is_again", "is_told", "is_held")
-        .annotate(count=Count("pk"), highest=Max("attempt"), due=Min("available_at"))
+        .values("within", "place", "status", "is_again", "is_told")
+        .annotate(
+            count=Count("pk"),
+            highest=Max("attempt"),
+            position=Max("current_step"),
+            due=Min("available_at"),
+        )
     )
     for row in counted:
         yield Standers(
@@ -116,8 +122,8 @@ def _standers(rows: QuerySet[Any, Any]) -> Iterator[Standers]:
             status=row["status"],
             count=row["count"],
             attempt=row["highest"],
+            position=row["position"],
             is_told=row["is_told"],
-            is_held=row["is_held"],
             due=row["due"],
         )
 
@@ -172,13 +178,11 @@ def _moves(id_: UUID, using: str) -> QuerySet[Any, tuple[str, str | None]]:
 def _open_standers(workflow: str, using: str) -> Iterator[Standers]:
     """Yield what has not ended, found through partial indexes: nothing else is read."""
     rows: QuerySet[Any, Any] = Execution.rows.using(using).filter(workflow=workflow)
-    yield from _standers(
-        rows.filter(Q(available_at__isnull=False) | Q(leased_by__isnull=False))
-    )
+    yield from _standers(rows.filter(available_at__isnull=False))
+    yield from _standers(rows.filter(leased_by__isnull=False))
     waits: QuerySet[Any, Any] = Wait.objects.using(using)
     waiting = waits.filter(status=WaitStatus.OPEN).annotate(
         row=Coalesce("lane", "execution_id")
     )
-    yield from _standers(
-        rows.filter(available_at=None, leased_by=None, pk__in=waiting.values("row"))
-    )
+    parked = rows.filter(available_at=None, leased_by=None)
+    yield from _standers(parked.filter(pk__in=waiting.values("row")))

@@ -14,7 +14,7 @@ from django_durable import Workflow, clock, hours, step
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Step, Wait, Worker
 from django_durable.models.fields import Encoded
-from django_durable.store import leases, workers
+from django_durable.store import leases, standing, workers
 from tests.factories import NOON, WORKER
 
 ROWS = 20_000
@@ -154,6 +154,33 @@ def test_children_are_found_by_their_parent():
     found = plans_of(lambda: durable.list_children(parent))
 
     assert_index(found[-1], "durable_parent_idx")
+
+
+def test_how_an_execution_stands_is_read_from_its_family_alone():
+    owner = Execution.rows.first()
+
+    [found] = [
+        plan
+        for plan in plans_of(
+            lambda: standing.standing_of(owner, Indexed.graph(), using="default")
+        )
+        if "durable_parent_idx" in plan
+    ]
+
+    assert_index(found, "durable_parent_idx")
+
+
+def test_where_open_executions_stand_is_read_without_those_that_have_ended():
+    due, leased, parked = plans_of(
+        lambda: standing.standing_of_open(Indexed.graph(), using="default")
+    )
+
+    # Each of these indices holds nothing that has ended, so all of it may be read.
+    assert "durable_claim_idx" in due, due
+    assert "durable_lease_idx" in leased, leased
+    for found in (due, leased, parked):
+        assert f"Seq Scan on {Execution._meta.db_table}" not in found, found
+    assert "pkey" in parked or "sqlite_autoindex" in parked, parked
 
 
 @pytest.mark.parametrize(
