@@ -219,6 +219,8 @@ def _as_stored(facts: Facts) -> Iterator[Part]:
         yield from ("Sleeps", *_at(facts), ", wakes up ", Until(facts.available_at))
     elif until and facts.available_at is not None:
         yield from (f"Waits for {what}, gives up ", Until(facts.available_at))
+    elif facts.waiting_for.startswith(_NO_CODE):
+        yield f"Stands still: {facts.waiting_for}"
     else:
         yield f"Waits for {facts.waiting_for or 'its turn'}"
 
@@ -315,6 +317,7 @@ _EVENTS = {
 _AFTER = ", after "
 _UNTIL = ", until "
 _SLEEP = "the end of its sleep"
+_NO_CODE = "code for "
 
 LONGEST_MESSAGE = 200
 """Characters of an error's message in a sentence; the page shows all of it below."""

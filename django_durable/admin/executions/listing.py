@@ -20,7 +20,7 @@ from django_durable.admin.executions import bulk, filters, searching
 from django_durable.admin.executions.facts import facts_of_row
 from django_durable.admin.keyset import KeysetChangeList
 from django_durable.admin.permissions import rights_of
-from django_durable.admin.sentences import sentence
+from django_durable.admin.sentences import Name, sentence
 from django_durable.console.words import duration
 from django_durable.models import Execution
 
@@ -35,7 +35,6 @@ class ExecutionList(DurableAdmin):
         "state",
         "doing",
         "started",
-        "took",
     )
     list_display_links = None
     list_filter = (
@@ -49,9 +48,9 @@ class ExecutionList(DurableAdmin):
     )
     search_fields = ("id",)
     search_help_text = _(
-        "An id or its beginning, a key, a tag, words of an error. Or status:failed, "
-        'workflow:…, queue:…, tag:…, key:…, step:…, waiting:…, error:"…", since:2h, '
-        "until:2030-03-01."
+        "An id or its beginning, a key, a tag, a word of an error. Narrower: "
+        'status:failed workflow:order tag:vip error:"timed out" step:ship waiting:finance '
+        "since:2h until:2030-03-01"
     )
     sortable_by = ()
     actions = bulk.actions()
@@ -131,25 +130,26 @@ class ExecutionList(DurableAdmin):
     def doing(self, row: Execution) -> SafeString:
         """Show in one sentence why it does not move, or what it does, and where."""
         said = sentence(facts_of_row(row), now=clock.now())
+        html = display.said(said, durable=_durable(row))
+        if not row.current_step or Name(row.current_step) in said:
+            return html
         return format_html(
             '{}<span class="durable-second"><code class="durable-path">{}</code></span>',
-            display.said(said, durable=_durable(row)),
+            html,
             row.current_step,
         )
 
-    @admin.display(description=_("started"))
+    @admin.display(description=_("started, took"))
     def started(self, row: Execution) -> SafeString:
-        """Show when it first ran."""
-        return moments.ago(row.started_at)
-
-    @admin.display(description=_("took"))
-    def took(self, row: Execution) -> SafeString | str:
-        """Show how long it took, or takes so far."""
-        if row.duration is not None:
-            return duration(row.duration)
+        """Show when it first ran, and how long it took, or takes so far."""
         if row.started_at is None:
             return moments.NOTHING
-        return moments.since(row.started_at)
+        took = moments.since(row.started_at)
+        return format_html(
+            '{}<span class="durable-second">{}</span>',
+            moments.ago(row.started_at),
+            took if row.duration is None else duration(row.duration),
+        )
 
 
 def _durable(row: Execution) -> str:
