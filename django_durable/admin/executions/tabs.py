@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q
 from django.http import HttpRequest
@@ -121,6 +122,9 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
     inputs = list(
         with_payloads(asked, "answer", "metadata").order_by("-id")[: MOST_ROWS + 1]
     )
+    # Users may be in another database, so they are read apart.
+    ids = {one.answered_by_id for one in inputs} - {None}
+    users: dict[Any, Any] = get_user_model()._default_manager.in_bulk(ids)
     sent = Event.objects.using(using).filter(execution=row.pk)
     events = list(with_payloads(sent, "payload").order_by("-id")[: MOST_ROWS + 1])
     return {
@@ -131,6 +135,7 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
                 "answer": payload_of(one, "answer"),
                 "metadata": payload_of(one, "metadata"),
                 "whom": answering.who_may_answer(one).removeprefix("it is for "),
+                "answered_by": users.get(one.answered_by_id),
             }
             for one in inputs[:MOST_ROWS]
         ],
