@@ -67,7 +67,9 @@ class Shown:
 
 def pretty(tree: Any) -> str:
     """Return a stored tree as indented JSON, keys sorted."""
-    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    # Half a surrogate pair is written as JSON escapes it.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shown(tree: Any) -> Shown:

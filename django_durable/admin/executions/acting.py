@@ -76,12 +76,15 @@ def _act(
     except DurableError as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(instances.url(durable, "execution_change", row.pk))
-    record(request, operation, [row], given)
-    messages.success(request, f"{operation.entry({})}: {row.workflow}.")
+    message = operation.entry(given, result)
+    record(request, [row], message, is_deletion=operation.is_deletion)
+    messages.success(request, f"{operation.past}: {row.workflow}.")
     if operation.is_deletion:
         return HttpResponseRedirect(instances.url(durable, "execution_changelist"))
-    shown = result if isinstance(result, Execution) else row
-    return HttpResponseRedirect(instances.url(durable, "execution_change", shown.pk))
+    if isinstance(result, Execution):
+        record(request, [result], f"Started again from {row.pk}")
+        row = result
+    return HttpResponseRedirect(instances.url(durable, "execution_change", row.pk))
 
 
 def _show_errors(form: forms.Form, error: DurableError) -> None:

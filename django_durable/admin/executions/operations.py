@@ -58,12 +58,13 @@ class Operation:
         """Say whether the status of an execution, and what it is, allow it."""
         return row.status in self.statuses and self.condition(row)
 
-    def entry(self, given: Mapping[str, Any]) -> str:
-        """Return what the history says of it."""
+    def entry(self, given: Mapping[str, Any], result: object = None) -> str:
+        """Return what the history says of it; ``result`` is what ``act`` returned."""
         event = f" {given['name']}" if given.get("name") else ""
+        started = f" as {result.pk}" if isinstance(result, Execution) else ""
         undone = ", with compensation" if given.get("compensate") else ""
         reason = f": {given['reason']}" if given.get("reason") else ""
-        return f"{self.past}{event}{undone}{reason}"
+        return f"{self.past}{event}{started}{undone}{reason}"
 
 
 def _cancel(row: Execution, given: Mapping[str, Any], durable: str) -> None:
