@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
 from django_durable import Workflow, step
 from django_durable.models import Execution
@@ -224,3 +225,30 @@ def test_every_change_is_a_post_with_a_token(boss, name):
 def test_superusers_see_and_do_everything(execution, boss):
     for address in everything(execution):
         assert boss.get(address).status_code == 200
+
+
+def test_the_app_has_few_entries(boss):
+    (app,) = [
+        app
+        for app in boss.get("/admin/").context["app_list"]
+        if app["app_label"] == "django_durable"
+    ]
+
+    names = [model["name"].strip() for model in app["models"]]
+
+    assert not {"Steps", "Waits", "Events", "Log lines"} & set(names)
+    assert {"Executions", "Inputs", "Schedules", "Workers"} <= set(names)
+
+
+@pytest.mark.parametrize("permissions", [(), ("view_execution", "view_payload")])
+def test_djangos_own_pages_show_payloads_to_those_who_may_see_them(
+    execution, login, permissions
+):
+    client = login("view_inputrequest", *permissions)
+    request = execution.inputs.get()
+
+    html = client.get(
+        reverse("admin:django_durable_inputrequest_change", args=[request.pk])
+    ).text
+
+    assert (WORD in html) == bool(permissions)
