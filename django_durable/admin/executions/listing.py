@@ -14,10 +14,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
-from django_durable.admin import badges, display, instances, live, moments
+from django_durable.admin import badges, display, live, moments
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions import bulk, filters, searching
 from django_durable.admin.executions.facts import facts_of_row
+from django_durable.admin.instances import Place
 from django_durable.admin.keyset import KeysetChangeList
 from django_durable.admin.permissions import rights_of
 from django_durable.admin.sentences import Name, sentence
@@ -109,16 +110,16 @@ class ExecutionList(DurableAdmin):
     @admin.display(description=_("execution"))
     def name(self, row: Execution) -> SafeString:
         """Show workflow and tags, id and parent."""
-        durable = _durable(row)
+        place = self.place_of(row)
         return format_html(
             '<a class="durable-workflow" href="{}">{}</a>{}<span class="durable-second">'
             '<span class="durable-id" title="{}">{}</span>{}</span>',
-            instances.url(durable, "execution_change", row.pk),
+            place.url("execution_change", row.pk),
             row.workflow,
-            _tags(row, durable),
+            _tags(row, place),
             row.pk,
             display.short(row.pk),
-            _parent(row, durable),
+            _parent(row, place),
         )
 
     @admin.display(description=_("status"))
@@ -130,7 +131,7 @@ class ExecutionList(DurableAdmin):
     def doing(self, row: Execution) -> SafeString:
         """Show in one sentence why it does not move, or what it does, and where."""
         said = sentence(facts_of_row(row), now=clock.now())
-        html = display.said(said, durable=_durable(row))
+        html = display.said(said, self.place_of(row))
         if not row.current_step or Name(row.current_step) in said:
             return html
         return format_html(
@@ -152,26 +153,19 @@ class ExecutionList(DurableAdmin):
         )
 
 
-def _durable(row: Execution) -> str:
-    return instances.alias_of(row)
-
-
-def _parent(row: Execution, durable: str) -> SafeString | str:
+def _parent(row: Execution, place: Place) -> SafeString | str:
     if row.parent is None:
         return ""
-    link = display.execution_link(row.parent.pk, row.parent.workflow, durable=durable)
+    link = display.execution_link(row.parent.pk, row.parent.workflow, place=place)
     return format_html(" {} {}", _("child of"), link)
 
 
-def _tags(row: Execution, durable: str) -> SafeString:
+def _tags(row: Execution, place: Place) -> SafeString:
     tags = [str(tag) for tag in row.tags[:_MOST_TAGS]]
     return format_html_join(
         "",
         ' <a class="durable-tag" href="{}">{}</a>',
-        (
-            (instances.url(durable, "execution_changelist", tag=tag), tag)
-            for tag in tags
-        ),
+        ((place.url("execution_changelist", tag=tag), tag) for tag in tags),
     )
 
 

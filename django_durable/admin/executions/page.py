@@ -30,8 +30,7 @@ def view(model_admin: DurableAdmin, request: HttpRequest, id_: UUID) -> HttpResp
         raise Http404(f"There is no execution {id_}.")
     if row.is_lane:
         return HttpResponseRedirect(
-            instances.url(
-                settings.alias,
+            model_admin.place(request).url(
                 "execution_change",
                 row.parent_id,
                 tab="steps",
