@@ -142,13 +142,14 @@ def _pending(facts: Facts, now: datetime) -> Iterator[Part]:
     if due is not None and due > now:
         yield from _later(facts, due)
         return
-    yield from ("Ready", *(" for " if facts.step else "",), *_name(facts.step))
-    if due is not None:
-        yield from (" for ", Since(due))
+    runs = (" to run ", Name(facts.step)) if facts.step else (" to start",)
+    age: Sentence = () if due is None else (" for ", Since(due))
     if facts.workers == 0:
-        yield from (", but no worker takes the queue ", Name(facts.queue))
+        yield from ("Waits", *age, *runs, ", but no worker takes the queue ")
+        yield Name(facts.queue)
     else:
-        yield from (", waits for a free worker of queue ", Name(facts.queue))
+        yield from ("Waits", *age, " for a free worker of queue ", Name(facts.queue))
+        yield from runs
 
 
 def _later(facts: Facts, due: datetime) -> Iterator[Part]:

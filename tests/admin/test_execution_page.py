@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import format_html
 
 import django_durable as durable
 from django_durable import (
@@ -28,6 +29,7 @@ from django_durable import (
     seconds,
     step,
 )
+from django_durable.admin.executions import tabs
 from django_durable.models import Event, Execution, Log, Step
 from tests.admin.rows import (
     elements,
@@ -151,7 +153,7 @@ def test_the_sentence_says_that_a_worker_is_dead(boss):
     [
         ({}, "but no worker takes the queue default"),
         ({"mail": 1}, "but no worker takes the queue default"),
-        ({"default": 1}, "waits for a free worker of queue default"),
+        ({"default": 1}, "for a free worker of queue default to run ship"),
     ],
 )
 def test_the_sentence_says_whether_there_is_a_worker(boss, queues, text):
@@ -297,7 +299,7 @@ def test_steps_show_attempts_with_what_they_read_and_gave(boss):
 
     text = shown(boss, execution, tab="steps")
 
-    assert "charge reads order failed 1" in text
+    assert "charge reads order failed attempt 1" in text
     assert "ConnectionError refused 7" in text
     assert '"parcel" : "P-1"' in text
 
@@ -686,3 +688,26 @@ def test_steps_of_items_do_not_say_that_they_read_item_and_index(boss):
 
     assert "items[0].send completed" in text
     assert "reads" not in text
+
+
+def test_a_picture_is_a_tab_before_all_others(boss, monkeypatch):
+    picture = tabs.Tab(
+        slug="graph",
+        label="Graph",
+        build=lambda portrait, request: {
+            "picture": format_html("<svg><title>{}</title></svg>", portrait.row.pk)
+        },
+        is_picture=True,
+    )
+    monkeypatch.setattr(tabs, "TABS", (picture, *tabs.TABS))
+    execution = make_execution()
+
+    html = boss.get(page_url(execution)).text
+
+    assert f"<svg><title>{execution.pk}</title></svg>" in html
+    names = [
+        str(attributes["href"]).rpartition("tab=")[2]
+        for tag, attributes in elements(html.partition('class="durable-tabs"')[2])
+        if tag == "a" and "tab=" in str(attributes.get("href"))
+    ]
+    assert names[:2] == ["graph", "steps"]

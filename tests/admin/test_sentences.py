@@ -40,11 +40,11 @@ def wait(**values: Any) -> OpenWait:
         # --- Pending
         (
             {"queue": "mail", "available_at": NOON - seconds(3)},
-            "Ready for 3 s, waits for a free worker of queue mail.",
+            "Waits for 3 s for a free worker of queue mail to start.",
         ),
         (
             {"step": "ship", "queue": "mail", "available_at": NOON - seconds(3)},
-            "Ready for ship for 3 s, waits for a free worker of queue mail.",
+            "Waits for 3 s for a free worker of queue mail to run ship.",
         ),
         (
             {
@@ -53,7 +53,7 @@ def wait(**values: Any) -> OpenWait:
                 "available_at": NOON - minutes(9),
                 "workers": 0,
             },
-            "Ready for ship for 9 min, but no worker takes the queue mail.",
+            "Waits for 9 min to run ship, but no worker takes the queue mail.",
         ),
         (
             {"available_at": NOON + days(2), "scheduled_at": NOON + days(2)},

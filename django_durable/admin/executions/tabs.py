@@ -37,11 +37,13 @@ class Tab:
     label: Any
     build: Callable[[Portrait, HttpRequest], Context]
     is_there: Callable[[Portrait], bool] = lambda _portrait: True
+    is_picture: bool = False
 
     @property
     def template(self) -> str:
-        """The template of what is in it."""
-        return f"admin/django_durable/execution/tab_{self.slug}.html"
+        """The template of what is in it; pictures share one, and give ``picture``."""
+        name = "picture" if self.is_picture else self.slug
+        return f"admin/django_durable/execution/tab_{name}.html"
 
 
 def _logs(portrait: Portrait, request: HttpRequest) -> Context:
@@ -159,7 +161,11 @@ def _history(portrait: Portrait, request: HttpRequest) -> Context:
     }
 
 
+PICTURES: tuple[Tab, ...] = ()
+"""Drawings of an execution, before all other tabs; ``build`` returns ``picture``, SVG."""
+
 TABS: tuple[Tab, ...] = (
+    *PICTURES,
     Tab(slug="steps", label=_("Steps"), build=steps.context),
     Tab(
         slug="logs", label=_("Logs"), build=_logs, is_there=lambda found: found.has_logs
