@@ -128,11 +128,17 @@ def _details(value: Mapping[str, Any] | None) -> Payload | None:
     return Payload(found, len(display.pretty(found))) if found else None
 
 
-@register.inclusion_tag("admin/django_durable/parts/breadcrumbs.html")
-def breadcrumbs(*crumbs: Any) -> Mapping[str, Any]:
-    """Show the way to a page: pairs of address and text, and a last text."""
+@register.inclusion_tag(
+    "admin/django_durable/parts/breadcrumbs.html", takes_context=True
+)
+def breadcrumbs(context: Context, *crumbs: Any) -> Mapping[str, Any]:
+    """Show the way to a page from that of the app on: pairs of address and text.
+
+    The last text is the page itself.
+    """
     pairs: Sequence[Any] = crumbs[:-1]
     return {
+        "request": context.get("request"),
         "crumbs": list(zip(pairs[::2], pairs[1::2], strict=True)),
         "here": crumbs[-1],
         "is_list": django.VERSION >= (6, 1),

@@ -95,7 +95,7 @@ class ExecutionList(DurableAdmin):
             **(extra_context or {}),
         }
         response = super().changelist_view(request, shared)
-        if not isinstance(response, TemplateResponse) or request.method != "GET":
+        if not isinstance(response, TemplateResponse) or request.method == "POST":
             return response
         context: dict[str, Any] = dict(response.context_data or {})
         context["live_state"] = _live_state(context.get("cl"))
