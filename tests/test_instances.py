@@ -396,3 +396,56 @@ def test_a_router_may_keep_the_tables_of_other_apps_away(tmp_path: Path):
         connections["other"].close()
         connections.settings["other"]["NAME"] = name
         del connections["other"]
+
+
+# --- The admin ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def boss(client: Any) -> Any:
+    client.force_login(get_user_model().objects.create_superuser("boss"))
+    return client
+
+
+def test_the_admin_shows_the_instance_that_is_asked_for(boss):
+    here = django_durable.start(Child, {"number": 1})
+    there = django_durable.start(Child, {"number": 2}, durable="other")
+    list_ = "/admin/django_durable/execution/"
+
+    for query, shown, hidden in (("", here, there), ("?durable=other", there, here)):
+        html = boss.get(f"{list_}{query}").text
+        assert str(shown.pk) in html
+        assert str(hidden.pk) not in html
+        for tab in ("steps", "logs", "data", "family", "events", "history"):
+            page = f"{list_}{shown.pk}/change/?tab={tab}&{query[1:]}"
+            assert boss.get(page).status_code == 200
+            assert boss.get(f"{page}&_live=1").status_code == 200
+    assert boss.get(f"{list_}{there.pk}/change/").status_code == 404
+    assert boss.get(f"{list_}?durable=nowhere").status_code == 404
+
+
+def test_links_and_actions_of_the_admin_stay_in_their_instance(boss):
+    there = django_durable.start(Child, {"number": 2}, durable="other")
+    page = f"/admin/django_durable/execution/{there.pk}/"
+
+    assert f"{page}do/cancel/?durable=other" in (
+        boss.get(f"{page}change/?durable=other").text
+    )
+    assert boss.post(f"{page}do/pause/").status_code == 404
+    boss.post(f"{page}do/pause/?durable=other", {"confirmed": "yes"})
+    there.refresh_from_db(using="other")
+    assert there.status == "paused"
+    boss.post(
+        "/admin/django_durable/execution/?durable=other",
+        {
+            "action": "cancel_selected",
+            "_selected_action": [str(there.pk)],
+            "confirmed": "yes",
+        },
+    )
+
+    there.refresh_from_db(using="other")
+    assert there.status == "cancelled"
+    history = boss.get(f"{page}change/?durable=other&tab=history").text
+    assert "Paused" in history
+    assert "Cancelled" in history

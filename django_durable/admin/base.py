@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from django_durable.admin import live
-from django_durable.admin.instances import are_several, instance_of
+from django_durable.admin.instances import Place, alias_of, are_several, instance_of
 from django_durable.admin.permissions import rights_of
 
 STYLE = "django_durable/admin.css"
@@ -27,6 +27,9 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
+    payload_fields: tuple[str, ...] = ()
+    """Fields that are left out for those who may not see payloads."""
+
     class Media:
         css = {"all": (STYLE,)}
         js = tuple(Script(name, defer=True) for name in SCRIPTS)
@@ -37,6 +40,13 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             instance_of(request).database
         )
         return rows
+
+    def get_exclude(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        """Leave out payloads where Django's own page shows a row."""
+        is_hidden = not rights_of(request.user).see_payloads
+        return self.payload_fields if is_hidden else ()
 
     def has_add_permission(
         self, request: HttpRequest, obj: Model | None = None
@@ -56,6 +66,14 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Nothing is deleted by hand."""
         return False
 
+    def place(self, request: HttpRequest) -> Place:
+        """Return where the links of a page lead to."""
+        return Place(instance_of(request).alias, self.admin_site.name)
+
+    def place_of(self, row: Model) -> Place:
+        """Return where links about a row lead to."""
+        return Place(alias_of(row), self.admin_site.name)
+
     @staticmethod
     def require(is_allowed: bool) -> None:
         """Raise ``PermissionDenied`` unless it is allowed."""
@@ -67,11 +85,12 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if "%00" in request.META.get("QUERY_STRING", ""):
             # No database takes this character, and nobody means it.
             raise BadRequest("NUL in the query string")
-        durable = instance_of(request).alias
+        place = self.place(request)
         return {
             "opts": self.opts,
             "rights": rights_of(request.user),
-            "durable": durable,
+            "place": place,
+            "durable": place.durable,
             "has_instances": are_several(),
             "live_url": live.region_url(request),
         }

@@ -12,7 +12,8 @@ from uuid import UUID
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from django_durable.admin import instances, moments
+from django_durable.admin import moments
+from django_durable.admin.instances import Place
 from django_durable.admin.sentences import Name, Ref, Sentence, Since, Until
 
 MOST_JSON = 16_000
@@ -22,12 +23,12 @@ MOST_JSON = 16_000
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))(\s*:)?|[^"]+', re.DOTALL)
 
 
-def said(sentence: Sentence, *, durable: str) -> SafeString:
+def said(sentence: Sentence, place: Place) -> SafeString:
     """Return a sentence with its names set apart and its times ticking."""
-    return format_html_join("", "{}", ((_part(part, durable),) for part in sentence))
+    return format_html_join("", "{}", ((_part(part, place),) for part in sentence))
 
 
-def _part(part: Any, durable: str) -> str:
+def _part(part: Any, place: Place) -> str:
     match part:
         case Name(text):
             return format_html("<strong>{}</strong>", text)
@@ -36,7 +37,7 @@ def _part(part: Any, durable: str) -> str:
         case Until(at):
             return moments.until(at)
         case Ref(id=id_, text=text):
-            return execution_link(id_, text, durable=durable)
+            return execution_link(id_, text, place=place)
         case _:
             return str(part)
 
@@ -46,11 +47,11 @@ def short(id_: UUID) -> str:
     return str(id_)[:13]
 
 
-def execution_link(id_: UUID, text: str = "", *, durable: str) -> SafeString:
+def execution_link(id_: UUID, text: str = "", *, place: Place) -> SafeString:
     """Return a link to the page of an execution; without text it shows the id."""
     return format_html(
         '<a href="{}" title="{}"{}>{}</a>',
-        instances.url(durable, "execution_change", id_),
+        place.url("execution_change", id_),
         id_,
         "" if text else format_html(' class="{}"', "durable-id"),
         text or short(id_),
@@ -67,7 +68,9 @@ class Shown:
 
 def pretty(tree: Any) -> str:
     """Return a stored tree as indented JSON, keys sorted."""
-    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    # Half a surrogate pair is written as JSON escapes it.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shown(tree: Any) -> Shown:

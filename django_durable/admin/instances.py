@@ -1,7 +1,8 @@
-"""Which instance a page is about: that of ``?durable=``, or the default one."""
+"""Which instance a page is about (``?durable=``), and on which site it is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
@@ -37,13 +38,21 @@ def are_several() -> bool:
     return len(get_instances()) > 1
 
 
-def url(durable: str, view: str, *args: Any, **query: Any) -> str:
-    """Return the address of a view of the admin, ``execution_changelist`` for example.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where links lead to: pages about the instance ``durable``, on one admin site."""
 
-    ``query`` may hold what is ``None``, which is left out.
-    """
-    given = {key: value for key, value in query.items() if value is not None}
-    if durable != DEFAULT_INSTANCE:
-        given[PARAMETER] = durable
-    found = reverse(f"admin:django_durable_{view}", args=args)
-    return f"{found}?{urlencode(given, doseq=True)}" if given else found
+    durable: str
+    site: str
+
+    def url(self, view: str, *args: Any, **query: Any) -> str:
+        """Return the address of a view, ``execution_changelist`` for example.
+
+        ``query`` may hold what is ``None``, which is left out.
+        """
+        given = {key: value for key, value in query.items() if value is not None}
+        if self.durable != DEFAULT_INSTANCE:
+            given[PARAMETER] = self.durable
+        name = f"admin:django_durable_{view}"
+        found = reverse(name, args=args, current_app=self.site)
+        return f"{found}?{urlencode(given, doseq=True)}" if given else found

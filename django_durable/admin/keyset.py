@@ -45,54 +45,45 @@ class KeysetChangeList(ChangeList):
         return ["-pk"]
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page, and one row more to know whether there is another."""
+        """Read one page: the ids that match first, for a search may have to look long."""
         after = parse_id(request.GET.get(AFTER))
         before = None if after else parse_id(request.GET.get(BEFORE))
         size = self.list_per_page
-        rows = self._rows(after, before, size + 1)
-        has_more, rows = len(rows) > size, rows[:size]
-        if before and not has_more:
+        ids = self._ids(after, before)
+        if before and len(ids) <= size:
             # The first page is always full.
-            before, rows = None, self._rows(None, None, size + 1)
-            has_more, rows = len(rows) > size, rows[:size]
-        if before:
-            rows.reverse()
-        self._link(rows, has_newer=bool(after or before), has_older=bool(before))
-        if has_more and not before:
-            self.older_url = self.get_query_string({AFTER: rows[-1].pk})
-        self.result_list = rows
-        self.result_count = len(rows) if self.is_whole else self._count()
+            before, ids = None, self._ids(None, None)
+        has_more, on_page = len(ids) > size, ids[:size]
+        rows = self.root_queryset.filter(pk__in=on_page)
+        self.result_list = list(rows.order_by("-pk"))
+        self.is_first_page = not (after or before)
+        self._turn(has_newer=has_more if before else bool(after))
+        if self.result_list and (before or has_more):
+            self.older_url = self.get_query_string({AFTER: self.result_list[-1].pk})
+        # Only from the first page can all that match be selected.
+        self.result_count = len(ids) if self.is_first_page else len(on_page)
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = True
-        self.full_result_count = None
         self.can_show_all = False
-        self.multi_page = not self.is_whole
+        self.multi_page = bool(self.newer_url or self.older_url)
         self.paginator = None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether one page holds all that match."""
-        return self.newer_url is None and self.older_url is None
-
-    def _rows(self, after: UUID | None, before: UUID | None, limit: int) -> list[Any]:
-        found = self.queryset
+    def _ids(self, after: UUID | None, before: UUID | None) -> list[UUID]:
+        """Return what is on a page, and at least one more if there is another page."""
+        found = self.queryset.values_list("pk", flat=True)
         if after:
-            found = found.filter(pk__lt=after)
+            return list(found.filter(pk__lt=after)[: self.list_per_page + 1])
         if before:
-            found = found.filter(pk__gt=before).order_by("pk")
-        return list(found[:limit])
+            older_first = found.filter(pk__gt=before).order_by("pk")
+            return list(older_first[: self.list_per_page + 1])
+        return list(found[:MOST_SELECTED])
 
-    def _link(self, rows: list[Any], *, has_newer: bool, has_older: bool) -> None:
-        self.is_first_page = not has_newer
+    def _turn(self, *, has_newer: bool) -> None:
         if has_newer:
+            rows = self.result_list
             first = {BEFORE: rows[0].pk} if rows else {}
             self.newer_url = self.get_query_string(first)
-        if has_older:
-            self.older_url = self.get_query_string({AFTER: rows[-1].pk})
-
-    def _count(self) -> int:
-        """Count what matches, up to what an action takes on."""
-        return len(self.queryset.values_list("pk", flat=True)[:MOST_SELECTED])
 
 
 def parse_id(text: str | None) -> UUID | None:

@@ -18,6 +18,7 @@ class InputRequestAdmin(DurableAdmin):
     list_display = ("name", "type", "status", "until", "answered_by", "execution")
     list_select_related = ("execution", "answered_by")
     list_filter = ("status", "type")
+    payload_fields = ("metadata", "answer", "wait")
     ordering = ("-id",)
 
 
@@ -35,6 +36,7 @@ class ScheduleAdmin(DurableAdmin):
         "failure_count",
     )
     list_filter = ("enabled",)
+    payload_fields = ("input", "code")
     search_fields = ("name", "workflow")
 
 

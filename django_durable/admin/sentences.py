@@ -142,13 +142,14 @@ def _pending(facts: Facts, now: datetime) -> Iterator[Part]:
     if due is not None and due > now:
         yield from _later(facts, due)
         return
-    yield from ("Ready", *(" for " if facts.step else "",), *_name(facts.step))
-    if due is not None:
-        yield from (" for ", Since(due))
+    runs = (" to run ", Name(facts.step)) if facts.step else (" to start",)
+    age: Sentence = () if due is None else (" for ", Since(due))
     if facts.workers == 0:
-        yield from (", but no worker takes the queue ", Name(facts.queue))
+        yield from ("Waits", *age, *runs, ", but no worker takes the queue ")
+        yield Name(facts.queue)
     else:
-        yield from (", waits for a free worker of queue ", Name(facts.queue))
+        yield from ("Waits", *age, " for a free worker of queue ", Name(facts.queue))
+        yield from runs
 
 
 def _later(facts: Facts, due: datetime) -> Iterator[Part]:
@@ -219,6 +220,8 @@ def _as_stored(facts: Facts) -> Iterator[Part]:
         yield from ("Sleeps", *_at(facts), ", wakes up ", Until(facts.available_at))
     elif until and facts.available_at is not None:
         yield from (f"Waits for {what}, gives up ", Until(facts.available_at))
+    elif facts.waiting_for.startswith(_NO_CODE):
+        yield f"Stands still: {facts.waiting_for}"
     else:
         yield f"Waits for {facts.waiting_for or 'its turn'}"
 
@@ -315,6 +318,7 @@ _EVENTS = {
 _AFTER = ", after "
 _UNTIL = ", until "
 _SLEEP = "the end of its sleep"
+_NO_CODE = "code for "
 
 LONGEST_MESSAGE = 200
 """Characters of an error's message in a sentence; the page shows all of it below."""

@@ -13,7 +13,8 @@ from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from django_durable.admin import badges, display, instances, moments
+from django_durable.admin import badges, display, moments
+from django_durable.admin.instances import Place
 from django_durable.admin.payloads import Payload
 from django_durable.admin.sentences import Sentence
 from django_durable.console import words
@@ -42,19 +43,20 @@ def took(duration: timedelta | None) -> SafeString | str:
 @register.simple_tag(takes_context=True)
 def said(context: Context, sentence: Sentence) -> SafeString:
     """Return a sentence as HTML."""
-    return display.said(sentence, durable=context["durable"])
+    return display.said(sentence, context["place"])
 
 
 @register.simple_tag(takes_context=True)
 def durable_url(context: Context, view: str, *args: Any, **query: Any) -> str:
     """Return the address of a page about the same instance."""
-    return instances.url(context["durable"], view, *args, **query)
+    place: Place = context["place"]
+    return place.url(view, *args, **query)
 
 
 @register.simple_tag(takes_context=True)
 def execution(context: Context, id_: UUID, text: str = "") -> SafeString:
     """Return a link to an execution."""
-    return display.execution_link(id_, text, durable=context["durable"])
+    return display.execution_link(id_, text, place=context["place"])
 
 
 @register.simple_tag(takes_context=True)
@@ -126,11 +128,17 @@ def _details(value: Mapping[str, Any] | None) -> Payload | None:
     return Payload(found, len(display.pretty(found))) if found else None
 
 
-@register.inclusion_tag("admin/django_durable/parts/breadcrumbs.html")
-def breadcrumbs(*crumbs: Any) -> Mapping[str, Any]:
-    """Show the way to a page: pairs of address and text, and a last text."""
+@register.inclusion_tag(
+    "admin/django_durable/parts/breadcrumbs.html", takes_context=True
+)
+def breadcrumbs(context: Context, *crumbs: Any) -> Mapping[str, Any]:
+    """Show the way to a page from that of the app on: pairs of address and text.
+
+    The last text is the page itself.
+    """
     pairs: Sequence[Any] = crumbs[:-1]
     return {
+        "request": context.get("request"),
         "crumbs": list(zip(pairs[::2], pairs[1::2], strict=True)),
         "here": crumbs[-1],
         "is_list": django.VERSION >= (6, 1),

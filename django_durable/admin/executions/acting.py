@@ -9,11 +9,11 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
-from django_durable.admin import instances
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.bulk import record
 from django_durable.admin.executions.operations import OPERATIONS, Operation
 from django_durable.admin.executions.portrait import find
+from django_durable.admin.instances import Place, instance_of
 from django_durable.admin.permissions import Rights, rights_of
 from django_durable.exceptions import DurableError, InvalidInput, NotStorable
 from django_durable.models import Execution
@@ -39,14 +39,13 @@ def view(
         raise Http404(f"There is nothing called {name!r} to be done.")
     rights = rights_of(request.user)
     model_admin.require(rights.allow(operation.right))
-    settings = instances.instance_of(request)
-    row = find(id_, settings)
+    row = find(id_, instance_of(request))
     if row is None or row.is_lane:
         raise Http404(f"There is no execution {id_}.")
     form = operation.form(request.POST or None, row=row, rights=rights)
     is_suited = operation.suits(row)
     if request.method == "POST" and is_suited and form.is_valid():
-        answer = _act(request, operation, row, form, settings.alias)
+        answer = _act(request, operation, row, form, model_admin.place(request))
         if answer is not None:
             return answer
     context = {
@@ -64,24 +63,27 @@ def _act(
     operation: Operation,
     row: Execution,
     form: forms.Form,
-    durable: str,
+    place: Place,
 ) -> HttpResponse | None:
     """Do it, and go on to where one sees what came of it; ``None``: show the form again."""
     given: dict[str, Any] = form.cleaned_data
     try:
-        result = operation.act(row, given, durable)
+        result = operation.act(row, given, place.durable)
     except (InvalidInput, NotStorable) as error:
         _show_errors(form, error)
         return None
     except DurableError as error:
         messages.error(request, str(error))
-        return HttpResponseRedirect(instances.url(durable, "execution_change", row.pk))
-    record(request, operation, [row], given)
-    messages.success(request, f"{operation.entry({})}: {row.workflow}.")
+        return HttpResponseRedirect(place.url("execution_change", row.pk))
+    message = operation.entry(given, result)
+    record(request, [row], message, is_deletion=operation.is_deletion)
+    messages.success(request, f"{operation.past}: {row.workflow}.")
     if operation.is_deletion:
-        return HttpResponseRedirect(instances.url(durable, "execution_changelist"))
-    shown = result if isinstance(result, Execution) else row
-    return HttpResponseRedirect(instances.url(durable, "execution_change", shown.pk))
+        return HttpResponseRedirect(place.url("execution_changelist"))
+    if isinstance(result, Execution):
+        record(request, [result], f"Started again from {row.pk}")
+        row = result
+    return HttpResponseRedirect(place.url("execution_change", row.pk))
 
 
 def _show_errors(form: forms.Form, error: DurableError) -> None:

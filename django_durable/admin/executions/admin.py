@@ -8,7 +8,6 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from django_durable.admin import instances
 from django_durable.admin.executions import acting, page, stored
 from django_durable.admin.executions.listing import ExecutionList
 from django_durable.admin.keyset import parse_id
@@ -57,11 +56,9 @@ class ExecutionAdmin(ExecutionList):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the tab that holds the history."""
-        durable = instances.instance_of(request).alias
+        place = self.place(request)
         return HttpResponseRedirect(
-            instances.url(
-                durable, "execution_change", _parsed(object_id), tab="history"
-            )
+            place.url("execution_change", _parsed(object_id), tab="history")
         )
 
     def act_view(self, request: HttpRequest, id_: UUID, name: str) -> HttpResponse:

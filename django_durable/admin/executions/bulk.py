@@ -94,7 +94,7 @@ def _perform(
             refusals.append(str(error))
         else:
             done.append(row)
-    record(request, operation, done, given)
+    record(request, done, operation.entry(given), is_deletion=operation.is_deletion)
     if done:
         said = ngettext(
             "%(past)s %(count)d execution.", "%(past)s %(count)d executions.", len(done)
@@ -113,18 +113,19 @@ def _perform(
 
 def record(
     request: HttpRequest,
-    operation: Operation,
     rows: Sequence[Execution],
-    given: dict[str, Any],
+    message: str,
+    *,
+    is_deletion: bool = False,
 ) -> None:
-    """Write into the history who did it to which executions."""
+    """Write into the history what the user has done to executions."""
     if not rows:
         return
     LogEntry.objects.log_actions(
         user_id=request.user.pk,  # type: ignore[arg-type]
         queryset=rows,
-        action_flag=DELETION if operation.is_deletion else CHANGE,
-        change_message=operation.entry(given),
+        action_flag=DELETION if is_deletion else CHANGE,
+        change_message=message,
     )
 
 

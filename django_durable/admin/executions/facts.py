@@ -46,7 +46,7 @@ def open_wait(wait: Wait) -> OpenWait:
     request = getattr(wait, "input", None)
     return OpenWait(
         kind=wait.kind,
-        name=wait.name,
+        name=_called(wait) if wait.child else wait.name,
         since=wait.created_at,
         until=wait.until,
         names=tuple(wait.names),
@@ -56,6 +56,11 @@ def open_wait(wait: Wait) -> OpenWait:
         else "",
         child=wait.child,
     )
+
+
+def _called(wait: Wait) -> str:
+    """Return the workflow that is called; the wait is named after the call."""
+    return wait.sentence.partition(", until ")[0].removeprefix("the workflow ")
 
 
 def holder(worker: Worker, *, now: datetime) -> Holder:

@@ -24,9 +24,15 @@ class JSONTextField(forms.JSONField):
         {"rows": 14, "cols": 80, "spellcheck": "false", "class": "durable-json"}
     )
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what was typed in, as it was."""
+        return data
+
     def prepare_value(self, value: Any) -> Any:
-        """Return the text to begin with; what was typed in stays as it is."""
-        return value if isinstance(value, str) else pretty(value)
+        """Return the text to begin with."""
+        if value is None or isinstance(value, str):
+            return value
+        return pretty(value)
 
     def to_python(self, value: Any) -> Any:
         """Return the value; JSON can be wrong in ways that are no errors of syntax."""

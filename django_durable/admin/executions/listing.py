@@ -14,13 +14,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
-from django_durable.admin import badges, display, instances, live, moments
+from django_durable.admin import badges, display, live, moments
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions import bulk, filters, searching
 from django_durable.admin.executions.facts import facts_of_row
+from django_durable.admin.instances import Place
 from django_durable.admin.keyset import KeysetChangeList
 from django_durable.admin.permissions import rights_of
-from django_durable.admin.sentences import sentence
+from django_durable.admin.sentences import Name, sentence
 from django_durable.console.words import duration
 from django_durable.models import Execution
 
@@ -35,7 +36,6 @@ class ExecutionList(DurableAdmin):
         "state",
         "doing",
         "started",
-        "took",
     )
     list_display_links = None
     list_filter = (
@@ -49,9 +49,9 @@ class ExecutionList(DurableAdmin):
     )
     search_fields = ("id",)
     search_help_text = _(
-        "An id or its beginning, a key, a tag, words of an error. Or status:failed, "
-        'workflow:…, queue:…, tag:…, key:…, step:…, waiting:…, error:"…", since:2h, '
-        "until:2030-03-01."
+        "An id or its beginning, a key, a tag, a word of an error. Narrower: "
+        'status:failed workflow:order tag:vip error:"timed out" step:ship waiting:finance '
+        "since:2h until:2030-03-01"
     )
     sortable_by = ()
     actions = bulk.actions()
@@ -95,7 +95,7 @@ class ExecutionList(DurableAdmin):
             **(extra_context or {}),
         }
         response = super().changelist_view(request, shared)
-        if not isinstance(response, TemplateResponse) or request.method != "GET":
+        if not isinstance(response, TemplateResponse) or request.method == "POST":
             return response
         context: dict[str, Any] = dict(response.context_data or {})
         context["live_state"] = _live_state(context.get("cl"))
@@ -110,16 +110,16 @@ class ExecutionList(DurableAdmin):
     @admin.display(description=_("execution"))
     def name(self, row: Execution) -> SafeString:
         """Show workflow and tags, id and parent."""
-        durable = _durable(row)
+        place = self.place_of(row)
         return format_html(
             '<a class="durable-workflow" href="{}">{}</a>{}<span class="durable-second">'
             '<span class="durable-id" title="{}">{}</span>{}</span>',
-            instances.url(durable, "execution_change", row.pk),
+            place.url("execution_change", row.pk),
             row.workflow,
-            _tags(row, durable),
+            _tags(row, place),
             row.pk,
             display.short(row.pk),
-            _parent(row, durable),
+            _parent(row, place),
         )
 
     @admin.display(description=_("status"))
@@ -131,47 +131,41 @@ class ExecutionList(DurableAdmin):
     def doing(self, row: Execution) -> SafeString:
         """Show in one sentence why it does not move, or what it does, and where."""
         said = sentence(facts_of_row(row), now=clock.now())
+        html = display.said(said, self.place_of(row))
+        if not row.current_step or Name(row.current_step) in said:
+            return html
         return format_html(
             '{}<span class="durable-second"><code class="durable-path">{}</code></span>',
-            display.said(said, durable=_durable(row)),
+            html,
             row.current_step,
         )
 
-    @admin.display(description=_("started"))
+    @admin.display(description=_("started, took"))
     def started(self, row: Execution) -> SafeString:
-        """Show when it first ran."""
-        return moments.ago(row.started_at)
-
-    @admin.display(description=_("took"))
-    def took(self, row: Execution) -> SafeString | str:
-        """Show how long it took, or takes so far."""
-        if row.duration is not None:
-            return duration(row.duration)
+        """Show when it first ran, and how long it took, or takes so far."""
         if row.started_at is None:
             return moments.NOTHING
-        return moments.since(row.started_at)
+        took = moments.since(row.started_at)
+        return format_html(
+            '{}<span class="durable-second">{}</span>',
+            moments.ago(row.started_at),
+            took if row.duration is None else duration(row.duration),
+        )
 
 
-def _durable(row: Execution) -> str:
-    return instances.alias_of(row)
-
-
-def _parent(row: Execution, durable: str) -> SafeString | str:
+def _parent(row: Execution, place: Place) -> SafeString | str:
     if row.parent is None:
         return ""
-    link = display.execution_link(row.parent.pk, row.parent.workflow, durable=durable)
+    link = display.execution_link(row.parent.pk, row.parent.workflow, place=place)
     return format_html(" {} {}", _("child of"), link)
 
 
-def _tags(row: Execution, durable: str) -> SafeString:
+def _tags(row: Execution, place: Place) -> SafeString:
     tags = [str(tag) for tag in row.tags[:_MOST_TAGS]]
     return format_html_join(
         "",
         ' <a class="durable-tag" href="{}">{}</a>',
-        (
-            (instances.url(durable, "execution_changelist", tag=tag), tag)
-            for tag in tags
-        ),
+        ((place.url("execution_changelist", tag=tag), tag) for tag in tags),
     )
 
 

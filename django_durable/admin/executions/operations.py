@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from django_durable import api
+from django_durable import api, clock
 from django_durable.admin.executions.forms import (
     AgainForm,
     CancelForm,
@@ -42,6 +42,7 @@ class Operation:
 
     name: str
     label: Any
+    button: Any = ""
     past: str
     explanation: Any
     right: str
@@ -57,12 +58,13 @@ class Operation:
         """Say whether the status of an execution, and what it is, allow it."""
         return row.status in self.statuses and self.condition(row)
 
-    def entry(self, given: Mapping[str, Any]) -> str:
-        """Return what the history says of it."""
+    def entry(self, given: Mapping[str, Any], result: object = None) -> str:
+        """Return what the history says of it; ``result`` is what ``act`` returned."""
         event = f" {given['name']}" if given.get("name") else ""
+        started = f" as {result.pk}" if isinstance(result, Execution) else ""
         undone = ", with compensation" if given.get("compensate") else ""
         reason = f": {given['reason']}" if given.get("reason") else ""
-        return f"{self.past}{event}{undone}{reason}"
+        return f"{self.past}{event}{started}{undone}{reason}"
 
 
 def _cancel(row: Execution, given: Mapping[str, Any], durable: str) -> None:
@@ -81,6 +83,14 @@ def _delete(row: Execution, given: Mapping[str, Any], durable: str) -> None:
         raise ExecutionClosed(reason)
     if not sum(retention.delete(selection, using=using)):
         raise ExecutionClosed("Somebody has locked it, or lets it go on.")
+
+
+def _is_due_later(row: Execution) -> bool:
+    """Say whether it waits for a time only: a start, a back-off, a snooze, a sleep."""
+    due = row.available_at
+    if row.status == ExecutionStatus.WAITING:
+        return row.waiting_for.startswith("the end of its sleep") or row.open_lanes > 0
+    return due is not None and due > clock.now()
 
 
 def _send_event(row: Execution, given: Mapping[str, Any], durable: str) -> None:
@@ -102,6 +112,7 @@ def _start_again(row: Execution, given: Mapping[str, Any], durable: str) -> Exec
 CANCEL = Operation(
     name="cancel",
     label=_("Cancel"),
+    button=_("Cancel execution"),
     bulk_label=_("Cancel selected executions"),
     past="Cancelled",
     explanation=_(
@@ -149,6 +160,7 @@ RESUME = Operation(
 DELETE = Operation(
     name="delete",
     label=_("Delete"),
+    button=_("Delete execution"),
     bulk_label=_("Delete selected executions"),
     past="Deleted",
     explanation=_(
@@ -163,6 +175,26 @@ DELETE = Operation(
     is_deletion=True,
 )
 
+# Offered where the functions have it.
+_run_now: Any = getattr(api, "run_now", None)
+
+RUN_NOW = Operation(
+    name="run-now",
+    label=_("Run now"),
+    past="Run at once",
+    explanation=_("Its sleep, its back-off or the wait for its start counts as over."),
+    right="operate",
+    statuses=frozenset(
+        status.value
+        for status in (
+            ExecutionStatus.PENDING,
+            ExecutionStatus.WAITING,
+            ExecutionStatus.COMPENSATING,
+        )
+    ),
+    condition=_is_due_later,
+    act=lambda row, _given, durable: _run_now(row, durable=durable),
+)
 SEND_EVENT = Operation(
     name="send-event",
     label=_("Send event"),
@@ -191,6 +223,7 @@ BULK: tuple[Operation, ...] = (CANCEL, RETRY, PAUSE, RESUME, DELETE)
 OPERATIONS: tuple[Operation, ...] = (
     RETRY,
     RESUME,
+    *((RUN_NOW,) if _run_now else ()),
     PAUSE,
     SEND_EVENT,
     START_AGAIN,

@@ -8,14 +8,13 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from django_durable import clock
 from django_durable.admin import instances, live
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.acting import offered
 from django_durable.admin.executions.portrait import Portrait, find, portray
 from django_durable.admin.executions.tabs import tab_of
 from django_durable.admin.permissions import rights_of
-from django_durable.admin.sentences import plain
+from django_durable.models import Execution
 
 TEMPLATE = "admin/django_durable/execution/page.html"
 REGION = "admin/django_durable/execution/page_region.html"
@@ -31,8 +30,7 @@ def view(model_admin: DurableAdmin, request: HttpRequest, id_: UUID) -> HttpResp
         raise Http404(f"There is no execution {id_}.")
     if row.is_lane:
         return HttpResponseRedirect(
-            instances.url(
-                settings.alias,
+            model_admin.place(request).url(
                 "execution_change",
                 row.parent_id,
                 tab="steps",
@@ -57,6 +55,12 @@ def _context(portrait: Portrait, request: HttpRequest, rights: Any) -> dict[str,
         "tab": tab,
         "tabs": tabs,
         "live_state": live.ENDED if row.is_final else live.ON,
-        "announced": plain(portrait.sentence[:1], now=clock.now()),
+        "announced": _announced(row),
         **tab.build(portrait, request),
     }
+
+
+def _announced(row: Execution) -> str:
+    """Return what is read aloud when it changes: no times, for they change always."""
+    status = row.status.replace("_", " ")
+    return f"{status} ({row.current_step})" if row.current_step else status

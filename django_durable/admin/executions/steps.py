@@ -1,4 +1,7 @@
-"""The attempts of an execution and its lanes, in the order in which they began."""
+"""The attempts of an execution and its lanes, in the order in which they began.
+
+The newest are shown, as of a log, with a way to earlier ones.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from django_durable.runtime.parameters import parameters_of
 from django_durable.store import queries
 from django_durable.types import StepKind, StepStatus
 
-PER_PAGE = 100
+PER_PAGE = 50
 LAST_PAGE = 10_000
 
 _NO_KEYS = {"data", "ctx", "results", "item", "index", "error"}
@@ -36,7 +39,10 @@ class Attempt:
 
 
 def context(portrait: Portrait, request: HttpRequest) -> Mapping[str, Any]:
-    """Return one page of attempts: ``?path=`` and ``?only=failed`` narrow them."""
+    """Return one page of attempts: ``?path=`` and ``?only=failed`` narrow them.
+
+    Pages are counted from 1, the newest.
+    """
     path, only = request.GET.get("path", "").strip(), request.GET.get("only", "")
     rows = queries.steps_of(portrait.row.pk, using=portrait.using)
     if path:
@@ -45,18 +51,21 @@ def context(portrait: Portrait, request: HttpRequest) -> Mapping[str, Any]:
         rows = rows.exclude(status__in=[StepStatus.COMPLETED, StepStatus.SNOOZED])
     number = _number(request.GET.get("page"))
     start = (number - 1) * PER_PAGE
-    found = list(
-        with_payloads(rows, "output", most=MOST_JSON)[start : start + PER_PAGE + 1]
-    )
+    # The ids first: otherwise the outputs of all would be measured to sort them.
+    newest_first = rows.order_by("-started_at", "-sequence", "-attempt")
+    ids = list(newest_first.values_list("pk", flat=True)[start : start + PER_PAGE + 1])
+    page = rows.filter(pk__in=ids[:PER_PAGE])
     workflow = registry.find(portrait.row.workflow)
     graph = workflow.definition if workflow else None
     return {
-        "attempts": [_attempt(row, graph) for row in found[:PER_PAGE]],
+        "attempts": [
+            _attempt(row, graph)
+            for row in with_payloads(page, "output", most=MOST_JSON)
+        ],
         "path": path,
         "only": only,
-        "page": number,
-        "previous": number - 1 if number > 1 else None,
-        "next": number + 1 if len(found) > PER_PAGE else None,
+        "later": number - 1 if number > 1 else None,
+        "earlier": number + 1 if len(ids) > PER_PAGE else None,
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q
 from django.http import HttpRequest
@@ -36,11 +37,13 @@ class Tab:
     label: Any
     build: Callable[[Portrait, HttpRequest], Context]
     is_there: Callable[[Portrait], bool] = lambda _portrait: True
+    is_picture: bool = False
 
     @property
     def template(self) -> str:
-        """The template of what is in it."""
-        return f"admin/django_durable/execution/tab_{self.slug}.html"
+        """The template of what is in it; pictures share one, and give ``picture``."""
+        name = "picture" if self.is_picture else self.slug
+        return f"admin/django_durable/execution/tab_{name}.html"
 
 
 def _logs(portrait: Portrait, request: HttpRequest) -> Context:
@@ -121,6 +124,9 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
     inputs = list(
         with_payloads(asked, "answer", "metadata").order_by("-id")[: MOST_ROWS + 1]
     )
+    # Users may be in another database, so they are read apart.
+    ids = {one.answered_by_id for one in inputs} - {None}
+    users: dict[Any, Any] = get_user_model()._default_manager.in_bulk(ids)
     sent = Event.objects.using(using).filter(execution=row.pk)
     events = list(with_payloads(sent, "payload").order_by("-id")[: MOST_ROWS + 1])
     return {
@@ -131,6 +137,7 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
                 "answer": payload_of(one, "answer"),
                 "metadata": payload_of(one, "metadata"),
                 "whom": answering.who_may_answer(one).removeprefix("it is for "),
+                "answered_by": users.get(one.answered_by_id),
             }
             for one in inputs[:MOST_ROWS]
         ],
@@ -154,7 +161,11 @@ def _history(portrait: Portrait, request: HttpRequest) -> Context:
     }
 
 
+PICTURES: tuple[Tab, ...] = ()
+"""Drawings of an execution, before all other tabs; ``build`` returns ``picture``, SVG."""
+
 TABS: tuple[Tab, ...] = (
+    *PICTURES,
     Tab(slug="steps", label=_("Steps"), build=steps.context),
     Tab(
         slug="logs", label=_("Logs"), build=_logs, is_there=lambda found: found.has_logs
