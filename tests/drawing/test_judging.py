@@ -454,6 +454,37 @@ def test_a_decision_has_gone_where_the_execution_was_next(moves, at_, ways):
     assert {way for way in found if way[1] == "enough"} == ways
 
 
+class Hidden(Workflow, abstract=True):
+    @decision(targets=["rounds"])
+    def hurry(self): ...
+
+    slow = step(nothing)
+
+    class Rounds(Loop):
+        def condition(self): ...
+
+        poll = step(nothing)
+
+    done = step(nothing)
+
+
+def test_a_jump_to_what_leaves_no_trace_is_seen_by_what_stands_behind_it():
+    standing = judged(
+        chart=Hidden.graph(),
+        ended=[ended("hurry", kind="decision")],
+        standers=[at("done", "running")],
+        moves=frozenset({("hurry", "done")}),
+    )
+
+    assert standing.taken == {
+        ("flow", "(start)", "hurry"),
+        ("jump", "hurry", "rounds"),
+        ("flow", "rounds", "done"),
+    }
+    assert standing.nodes["rounds"].words == "no round"
+    assert standing.nodes["slow"].state is State.SKIPPED
+
+
 def test_what_a_jump_led_past_is_left_out():
     standing = judged(
         ended=[ended("enough", kind="decision")],

@@ -245,6 +245,32 @@ def rows_for(execution: Execution) -> int:
     return sum(map(len, (facts.ended, facts.standers, facts.waits, facts.moves)))
 
 
+def test_a_jump_inside_of_an_item_is_seen_too():
+    class Inside(Workflow, name="standing_inside"):
+        class Items(Each):
+            def items(self):
+                return range(3)
+
+            @decision(targets=["done"])
+            def hurry(self, item):
+                return Goto("done") if item else None
+
+            @step
+            def slow(self): ...
+
+            @step
+            def done(self): ...
+
+    execution = durable.start(Inside)
+    drain()
+
+    found = standing_of(fresh(execution), Inside.graph(), using="default")
+
+    assert ("jump", "items.hurry", "items.done") in found.taken
+    assert ("flow", "items.hurry", "items.slow") in found.taken
+    assert found.nodes["items.slow"].words == "1 done"
+
+
 def test_without_a_decision_it_is_not_asked_what_came_after_what():
     class Straight(Workflow, name="standing_straight"):
         @step
