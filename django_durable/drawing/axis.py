@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from django_durable.definition.durations import spelled
+from django_durable.definition.durations import brief, spelled
 from django_durable.drawing.lettering import width_of
 from django_durable.drawing.markup import classes, element, number
 from django_durable.drawing.moments import clock, day_and_clock
@@ -19,13 +19,19 @@ AXIS = 40
 SMALL = 11
 
 
-def axis(scale: Scale, bottom: float, width: float) -> SafeString:
-    """Return the axis, with its lines down to ``bottom``."""
+def axis(
+    scale: Scale, bottom: float, width: float, *, now_at: float | None = None
+) -> SafeString:
+    """Return the axis, with its lines down to ``bottom``.
+
+    ``now_at`` is where another label stands, before which those of the ticks have to end.
+    """
     ticks = list(scale.ticks())
+    room = width if now_at is None else now_at - 2 * SMALL
     return element(
         "g",
         [
-            _tick(tick, bottom, before, width)
+            _tick(tick, bottom, before, room)
             for before, tick in zip([None, *ticks], ticks, strict=False)
         ],
         [
@@ -36,15 +42,15 @@ def axis(scale: Scale, bottom: float, width: float) -> SafeString:
     )
 
 
-def _tick(tick: Tick, bottom: float, before: Tick | None, width: float) -> SafeString:
+def _tick(tick: Tick, bottom: float, before: Tick | None, room: float) -> SafeString:
     is_new_day = (
         before is None or localtime(before.at).date() != localtime(tick.at).date()
     )
     if tick.is_relative:
-        label = f"+{spelled(timedelta(seconds=tick.seconds))}"
+        label = f"+{brief(timedelta(seconds=tick.seconds))}"
     else:
         label = day_and_clock(tick.at) if is_new_day else clock(tick.at)
-    has_room = tick.x + width_of(label, SMALL) < width
+    has_room = tick.x + 4 + width_of(label, SMALL) < room
     return element(
         "g",
         element("path", d=f"M{number(tick.x)} {AXIS - 6}V{number(bottom)}"),
@@ -70,7 +76,7 @@ def _told(
 
 
 def _length(segment: Segment) -> str:
-    return spelled(segment.ends - segment.starts)
+    return brief(segment.ends - segment.starts)
 
 
 def _break(segment: Segment, bottom: float, label_at: float | None) -> SafeString:
@@ -81,7 +87,10 @@ def _break(segment: Segment, bottom: float, label_at: float | None) -> SafeStrin
     text = _length(segment)
     return element(
         "g",
-        element("title", f"{text} in which nothing was done"),
+        element(
+            "title",
+            f"{spelled(segment.ends - segment.starts)} in which nothing was done",
+        ),
         element("rect", x=segment.x, y=top, width=segment.width, height=bottom - top),
         element("path", d=waves),
         element("text", text, class_=classes("centred"), x=label_at, y=AXIS - 26)

@@ -15,8 +15,8 @@ from django_durable.drawing.lettering import width_of
 from django_durable.drawing.parts import Part
 
 NAME_SIZE, NOTE_SIZE = 13, 11
-LEAF_HEIGHT, END_WIDTH, END_HEIGHT = 48, 76, 28
-LEAF_WIDTHS = (152, 256)
+LEAF_HEIGHT, END_WIDTH, END_HEIGHT = 48, 92, 28
+LEAF_WIDTHS = (200, 256)
 TEXT_LEFT, TEXT_RIGHT = 38, 14
 """Space beside the text of a node, which an icon stands in."""
 HEADER, LOW_HEADER = 46, 30

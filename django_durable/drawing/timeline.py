@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.safestring import SafeString
 
-from django_durable.definition.durations import spelled
+from django_durable.definition.durations import brief, spelled
 from django_durable.drawing.axis import AXIS, SMALL, axis
 from django_durable.drawing.bars import Bar, BarKind, bars_of
 from django_durable.drawing.history import History
@@ -68,6 +68,8 @@ class _Timeline:
         self.tracks = tracks_of(self.bars)
         self.labels = _label_width(self.tracks)
         self.scale = self._scale(cuts_idle)
+        is_open = history.execution.completed_at is None
+        self.now_at = self.scale.x(now) if is_open else None
         self.bottom = AXIS + max(len(self.tracks), 1) * _ROW
         self.note = "The oldest part is left out." if history.is_cut else ""
         self.height = self.bottom + (_ROW if self.note else _PAD)
@@ -115,7 +117,7 @@ class _Timeline:
             else "",
             element("defs", _hatch(f"{self.id_}-hatch")),
             [_stripe(index, self.width) for index in range(0, len(self.tracks), 2)],
-            axis(self.scale, self.bottom, self.width),
+            axis(self.scale, self.bottom, self.width, now_at=self.now_at),
             [self._row(index, track) for index, track in enumerate(self.tracks)],
             self._now_line(),
             _below(self.note, self.height) if self.note else "",
@@ -192,7 +194,7 @@ class _Timeline:
         told = [bar for bar in track.bars if bar.kind not in _QUIET] or track.bars
         bulk = next((bar for bar in told if bar.kind is BarKind.BULK), None)
         took = self._end(told[-1]) - min(bar.starts for bar in told)
-        text = bulk.text if bulk else spelled(took)
+        text = bulk.text if bulk else brief(took)
         wide = width_of(text, SMALL)
         x = max(self.scale.x(self._end(last)), self.scale.x(last.starts) + _LEAST_BAR)
         x += 20 if any(bar.status in _FAULTS for bar in track.bars) else 7
@@ -203,9 +205,9 @@ class _Timeline:
         return element("text", text, class_=classes("note"), x=x, y=middle + 4)
 
     def _now_line(self) -> SafeString | str:
-        if self.history.execution.completed_at is not None:
+        x = self.now_at
+        if x is None:
             return ""
-        x = self.scale.x(self.now)
         return element(
             "g",
             element("title", f"now, {exact(self.now)}"),

@@ -316,7 +316,7 @@ def test_a_node_shows_its_words_its_attempts_and_says_more_in_its_title():
     assert words(drawn) == ["charge", "attempt 2 of 3 at 12:00", "2×"]  # noqa: RUF001
     assert title(drawn).splitlines() == [
         "charge",
-        "attempt 2 of 3 at 12:00",
+        "retrying: attempt 2 of 3 at 12:00",
         "after ConnectionError",
         "Take the money.",
     ]

@@ -124,14 +124,14 @@ def states(standing: Standing) -> dict[str, str]:
             at("charge", "pending", is_told=True, due=LATER),
             {},
             State.WAITING,
-            "waits until 12:01:30",
+            "until 12:01:30",
         ),
         (at("charge", "waiting"), {}, State.WAITING, ""),
         (
             at("charge", "waiting"),
             {"waits": [OpenWait(path="charge", kind="sleep", until=NOON + days(3))]},
             State.WAITING,
-            "waits until 4 Mar 12:00",
+            "until 4 Mar 12:00",
         ),
         (at("charge", "paused"), {}, State.PAUSED, ""),
         (
@@ -166,7 +166,7 @@ def test_a_node_stands_as_what_stands_there(here, fields, state, words):
         (ended("charge"), ""),
         (
             ended("charge", started_at=THERE, completed_at=THERE + seconds(1.5)),
-            "completed in 1.5 seconds",
+            "completed in 1.5s",
         ),
         (ended("charge", count=3), "completed 3 times"),
     ],
