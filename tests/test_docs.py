@@ -17,6 +17,7 @@ A block that cannot run has the reason before it, and is only parsed::
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import sys
@@ -293,6 +294,7 @@ def test_the_settings_that_are_shown_are_the_defaults(page_module):
 # --- the generated page -------------------------------------------------------------------
 
 STATE_MACHINE = DOCS / "state-machine.md"
+DRAWING = DOCS / "images" / "process_order.svg"
 
 _MEANINGS = {
     ExecutionStatus.PENDING: "may be claimed now, or later: after a backoff, a snooze, "
@@ -363,7 +365,25 @@ def test_the_page_on_states_is_that_of_the_code():
     )
 
 
+def drawing_of_an_order() -> str:
+    from django_durable.drawing import graph_svg
+    from testproject.shop.workflows import ProcessOrder
+
+    return graph_svg(ProcessOrder.graph(), embed_style=True) + "\n"
+
+
+def test_the_drawing_of_an_order_is_that_of_the_code():
+    assert DRAWING.read_text(encoding="utf-8") == drawing_of_an_order(), (
+        "run: python -m tests.test_docs --write"
+    )
+
+
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit("usage: python -m tests.test_docs --write")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "testproject.settings")
+    import django
+
+    django.setup()
     STATE_MACHINE.write_text(state_machine_page(), encoding="utf-8")
+    DRAWING.write_text(drawing_of_an_order(), encoding="utf-8")

@@ -46,11 +46,19 @@ def node_drawing(
 def _title(node: ChartNode, stands: NodeStanding | None) -> str:
     lines = [
         node.path if node.kind not in ("start", "end") else node.name,
-        *((stands.words or stands.state.words, stands.detail) if stands else ()),
+        *((_state(stands), stands.detail) if stands else ()),
         node.note,
         node.doc,
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _state(stands: NodeStanding) -> str:
+    """Return the state in words, with the words about it unless these say it already."""
+    state, words = stands.state.words, stands.words
+    if not words or words.startswith(state):
+        return words or state
+    return f"{state}: {words}"
 
 
 def _shapes(box: Box, stands: NodeStanding | None) -> Iterator[SafeString]:
@@ -84,7 +92,7 @@ def _middle_text(box: Box, stands: NodeStanding | None) -> SafeString:
     text = stands.words if stands and stands.words else box.node.name
     return element(
         "text",
-        fit(text, box.width - CORNER, NOTE_SIZE),
+        fit(text, box.width - 2 * CORNER, NOTE_SIZE),
         class_=classes("name", "centred"),
         x=box.x + box.width / 2,
         y=box.y + box.height / 2 + 4,

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 
-def brief(moment: datetime, now: datetime) -> str:
+def clock_or_day(moment: datetime, now: datetime) -> str:
     """Return the time, with the day unless it is that of ``now``."""
     there, here = timezone.localtime(moment), timezone.localtime(now)
     if there.date() == here.date():

@@ -10,10 +10,8 @@ from itertools import pairwise
 from django.utils import timezone
 
 BREAK_WIDTH = 34
-MOST_BREAKS = 8
+MOST_BREAKS = 12
 IDLE_AT_LEAST = timedelta(seconds=2)
-IDLE_TIMES_BUSY = 2
-"""What is cut is longer than so many times all that was done in total."""
 TICK_ROOM = 108
 """Pixels between two ticks, at least: a label stands in them."""
 
@@ -125,20 +123,24 @@ def merged(stretches: Sequence[Stretch]) -> list[Stretch]:
 
 
 def _breaks(starts: datetime, ends: datetime, busy: Sequence[Stretch]) -> list[Stretch]:
-    """Return the idle stretches that would leave no room for anything else."""
+    """Return the idle stretches each of which is longer than all that is left then."""
     done = merged(busy)
-    total = sum((end - start for start, end in done), timedelta(0))
     edges = [(starts, starts), *done, (ends, ends)]
     idle = [(before[1], after[0]) for before, after in pairwise(edges)]
-    least = max(IDLE_AT_LEAST, total * IDLE_TIMES_BUSY)
-    long = [(start, end) for start, end in idle if end - start > least]
-    longest = sorted(long, key=lambda one: one[0] - one[1])[:MOST_BREAKS]
-    return sorted(_trimmed(one, total) for one in longest)
+    idle.sort(key=lambda one: one[0] - one[1])
+    left, cut = ends - starts, 0
+    for count, (start, end) in enumerate(idle[:MOST_BREAKS], 1):
+        left -= end - start
+        if end - start > max(left, IDLE_AT_LEAST):
+            cut = count
+    margin = sum((end - start for start, end in done), timedelta(0)) / 12
+    return sorted(_trimmed(one, margin) for one in idle[:cut])
 
 
-def _trimmed(idle: Stretch, total: timedelta) -> Stretch:
+def _trimmed(idle: Stretch, margin: timedelta) -> Stretch:
     """Return an idle stretch without a margin, so that bars are seen to go on into it."""
-    margin = min(max(total / 12, timedelta(milliseconds=5)), (idle[1] - idle[0]) / 4)
+    least = max(margin, timedelta(milliseconds=5))
+    margin = min(least, (idle[1] - idle[0]) / 4)
     return idle[0] + margin, idle[1] - margin
 
 

@@ -15,8 +15,8 @@ from django_durable.drawing.lettering import width_of
 from django_durable.drawing.parts import Part
 
 NAME_SIZE, NOTE_SIZE = 13, 11
-LEAF_HEIGHT, END_WIDTH, END_HEIGHT = 48, 76, 28
-LEAF_WIDTHS = (152, 256)
+LEAF_HEIGHT, END_WIDTH, END_HEIGHT = 48, 92, 28
+LEAF_WIDTHS = (200, 256)
 TEXT_LEFT, TEXT_RIGHT = 38, 14
 """Space beside the text of a node, which an icon stands in."""
 HEADER, LOW_HEADER = 46, 30
@@ -27,6 +27,7 @@ FORK, MERGE = 34, 16
 TRACK, CHANNEL_PAD = 10, 14
 BACK_WIDTH = 18
 BYPASS_WIDTH = 72
+COUNTED_WIDTH = 248
 MOST_WIDE = 1200
 """Columns that are wider together stand in several rows."""
 
@@ -238,7 +239,10 @@ class Sizer:
         note = width_of(part.node.note, NOTE_SIZE)
         when = width_of(part.node.when, NOTE_SIZE)
         text = max(name + when, note) + TEXT_LEFT + 2 * TEXT_RIGHT
-        return min(text, self.leaf_width + 2 * FRAME_PAD)
+        most = max(self.leaf_width + 2 * FRAME_PAD, COUNTED_WIDTH)
+        # There has to be room for how many of its members have come how far.
+        least = COUNTED_WIDTH if part.node.kind in ("each", "parallel") else 0
+        return max(min(text, most), least)
 
 
 def _leaf(part: Part, width: float, height: float) -> Sized:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 
-from django_durable.definition.durations import spelled
+from django_durable.definition.durations import brief, spelled
+from django_durable.drawing.axis import AXIS, SMALL, axis
 from django_durable.drawing.bars import Bar, BarKind, bars_of
 from django_durable.drawing.history import History
 from django_durable.drawing.lettering import fit_end, width_of
 from django_durable.drawing.markup import classes, element, number
-from django_durable.drawing.moments import clock, day_and_clock, exact
-from django_durable.drawing.scale import Scale, Segment, Tick, scale_for
+from django_durable.drawing.moments import exact
+from django_durable.drawing.scale import Scale, scale_for
 from django_durable.drawing.style import page, style_element
 from django_durable.drawing.tracks import Track, tracks_of
 
 BarHref = Callable[[Bar], str]
 """Returns where a bar leads to; empty: it is no link."""
 
-_ROW, _BAR, _AXIS, _PAD = 26, 12, 40, 14
-_INDENT, _LABEL_SIZE, _SMALL = 14, 12, 11
+_ROW, _BAR, _PAD = 26, 12, 14
+_INDENT, _LABEL_SIZE = 14, 12
 _LABELS = (120, 280)
 _LEAST_BAR = 3
 _RIGHT = 18
@@ -68,7 +68,9 @@ class _Timeline:
         self.tracks = tracks_of(self.bars)
         self.labels = _label_width(self.tracks)
         self.scale = self._scale(cuts_idle)
-        self.bottom = _AXIS + max(len(self.tracks), 1) * _ROW
+        is_open = history.execution.completed_at is None
+        self.now_at = self.scale.x(now) if is_open else None
+        self.bottom = AXIS + max(len(self.tracks), 1) * _ROW
         self.note = "The oldest part is left out." if history.is_cut else ""
         self.height = self.bottom + (_ROW if self.note else _PAD)
 
@@ -115,7 +117,7 @@ class _Timeline:
             else "",
             element("defs", _hatch(f"{self.id_}-hatch")),
             [_stripe(index, self.width) for index in range(0, len(self.tracks), 2)],
-            self._axis(),
+            axis(self.scale, self.bottom, self.width, now_at=self.now_at),
             [self._row(index, track) for index, track in enumerate(self.tracks)],
             self._now_line(),
             _below(self.note, self.height) if self.note else "",
@@ -135,21 +137,8 @@ class _Timeline:
         span = f"{exact(runner.queued_at)} to {exact(ends)}, {took}."
         return f"{span} {self.note}".strip()
 
-    def _axis(self) -> SafeString:
-        bottom = self.bottom
-        ticks = list(self.scale.ticks())
-        return element(
-            "g",
-            [
-                _tick(tick, bottom, before, self.width)
-                for before, tick in zip([None, *ticks], ticks, strict=False)
-            ],
-            [_break(one, bottom, self.width) for one in self.scale.breaks()],
-            class_=classes("axis"),
-        )
-
     def _row(self, index: int, track: Track) -> SafeString:
-        top = _AXIS + index * _ROW
+        top = AXIS + index * _ROW
         middle = top + _ROW / 2
         bars = sorted(track.bars, key=lambda bar: _LAYERS.index(bar.kind))
         return element(
@@ -200,27 +189,30 @@ class _Timeline:
         return "\n".join(lines)
 
     def _duration(self, track: Track, middle: float) -> SafeString | str:
-        """Return how long it took, behind the last bar, where there is room for it."""
+        """Return how long it took, behind the last bar or before the first one."""
         last = max(track.bars, key=self._end)
         told = [bar for bar in track.bars if bar.kind not in _QUIET] or track.bars
         bulk = next((bar for bar in told if bar.kind is BarKind.BULK), None)
         took = self._end(told[-1]) - min(bar.starts for bar in told)
-        text = bulk.text if bulk else spelled(took)
-        right = max(self.scale.x(self._end(last)), self.scale.x(last.starts) + 3)
-        x = right + (20 if any(bar.status in _FAULTS for bar in track.bars) else 7)
-        if x + width_of(text, _SMALL) > self.width - 4:
+        text = bulk.text if bulk else brief(took)
+        wide = width_of(text, SMALL)
+        x = max(self.scale.x(self._end(last)), self.scale.x(last.starts) + _LEAST_BAR)
+        x += 20 if any(bar.status in _FAULTS for bar in track.bars) else 7
+        if x + wide > self.width:
+            x = min(self.scale.x(bar.starts) for bar in track.bars) - wide - 7
+        if x < self.labels:
             return ""
         return element("text", text, class_=classes("note"), x=x, y=middle + 4)
 
     def _now_line(self) -> SafeString | str:
-        if self.history.execution.completed_at is not None:
+        x = self.now_at
+        if x is None:
             return ""
-        x = self.scale.x(self.now)
         return element(
             "g",
             element("title", f"now, {exact(self.now)}"),
-            element("path", d=f"M{number(x)} {_AXIS - 6}V{number(self.bottom)}"),
-            element("text", "now", class_=classes("centred"), x=x - 2, y=_AXIS - 10),
+            element("path", d=f"M{number(x)} {AXIS - 6}V{number(self.bottom)}"),
+            element("text", "now", class_=classes("centred"), x=x - 2, y=AXIS - 10),
             class_=classes("now"),
         )
 
@@ -288,7 +280,7 @@ def _stripe(index: int, width: float) -> SafeString:
         "rect",
         class_=classes("stripe"),
         x=0,
-        y=_AXIS + index * _ROW,
+        y=AXIS + index * _ROW,
         width=width,
         height=_ROW,
     )
@@ -317,57 +309,3 @@ def _fault(x: float, middle: float) -> SafeString:
         class_=classes("fault"),
         d=f"M{number(x + 4)} {number(middle - 3.5)}l7 7m0 -7l-7 7",
     )
-
-
-def _tick(tick: Tick, bottom: float, before: Tick | None, width: float) -> SafeString:
-    is_new_day = (
-        before is None or localtime(before.at).date() != localtime(tick.at).date()
-    )
-    if tick.is_relative:
-        label = f"+{spelled(timedelta(seconds=tick.seconds))}"
-    else:
-        label = day_and_clock(tick.at) if is_new_day else clock(tick.at)
-    has_room = tick.x + width_of(label, _SMALL) < width
-    return element(
-        "g",
-        element("path", d=f"M{number(tick.x)} {_AXIS - 6}V{number(bottom)}"),
-        element("text", label, x=tick.x + 4, y=_AXIS - 10) if has_room else "",
-        class_=classes("tick"),
-    )
-
-
-def _break(segment: Segment, bottom: float, width: float) -> SafeString:
-    middle = segment.x + segment.width / 2
-    text = spelled(segment.ends - segment.starts)
-    half = width_of(text, _SMALL) / 2
-    waves = "".join(
-        f"M{number(x)} {_AXIS - 6}{''.join(_wave(bottom))}"
-        for x in (middle - 3, middle + 3)
-    )
-    return element(
-        "g",
-        element("title", f"{text} in which nothing was done"),
-        element(
-            "rect",
-            x=segment.x,
-            y=_AXIS - 6,
-            width=segment.width,
-            height=bottom - _AXIS + 6,
-        ),
-        element("path", d=waves),
-        element(
-            "text",
-            text,
-            class_=classes("centred"),
-            x=min(middle, width - half),
-            y=_AXIS - 26,
-        ),
-        class_=classes("break"),
-    )
-
-
-def _wave(bottom: float) -> Iterator[str]:
-    y = float(_AXIS - 6)
-    while y < bottom:
-        yield "q2.5 3 0 6q-2.5 3 0 6"
-        y += 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django_durable.definition.charts import END, START
+from django_durable.drawing.ahead import Ahead, is_in, may_leave_no_trace
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.jumps import Plan
 from django_durable.drawing.parts import Part
@@ -32,6 +33,8 @@ class Trail:
         self.taken: set[Way] = set()
         self.passed: dict[str, str] = {}
         self.skipped: set[str] = set()
+        self._ahead = Ahead(evidence.top)
+        self._jumped_to: set[str] = set()
         self._targets: dict[str, list[str]] = {}
         for jump in plan.jumps:
             self._targets.setdefault(jump.source, []).append(jump.target)
@@ -44,12 +47,14 @@ class Trail:
         last = max((i for i, found in enumerate(reached) if found), default=-1)
         for index, part in enumerate(parts):
             is_behind = is_left or index < last
-            following = parts[index + 1].path if index + 1 < len(parts) else None
-            if reached[index] or (ends and is_behind and _may_leave_no_trace(part)):
+            is_come_to = ends or part.path in self._jumped_to
+            if reached[index] or (
+                is_come_to and is_behind and may_leave_no_trace(part)
+            ):
                 self._take(ends, part.path, "flow")
                 if not reached[index]:
                     self.passed[part.path] = NO_ROUND
-                ends = self._through(part, following, is_behind)
+                ends = self._through(part, is_behind)
             else:
                 ends = []
             if not reached[index] and is_behind:
@@ -63,7 +68,7 @@ class Trail:
             keeps = found == "none" or (found == "enter" and kind == "flow")
             self.taken.add((found if keeps else kind, source, target))
 
-    def _through(self, part: Part, following: str | None, is_behind: bool) -> _Ends:
+    def _through(self, part: Part, is_behind: bool) -> _Ends:
         """Follow what is inside; return the ways on that were gone."""
         on = [("flow", part.path)]
         match part.node.kind:
@@ -73,7 +78,7 @@ class Trail:
                 for member in part.columns:
                     if self.evidence.has_reached(member):
                         self._take([("enter", part.path)], member.path, "flow")
-                        ends = self._through(member, None, self._has_left(member.path))
+                        ends = self._through(member, self._has_left(member.path))
                         self._take(ends, part.path, "leave")
                 return on if self.evidence.done(part.path) else []
             case "each":
@@ -87,8 +92,7 @@ class Trail:
             case "lane":
                 return on if self._inside(part, is_behind, "leave") else []
             case _:
-                goes_on = self._has_gone_on(part.path, following)
-                return on if goes_on else []
+                return on if self._has_gone_on(part.path) else []
 
     def _inside(self, part: Part, is_left: bool, kind: str) -> _Ends:
         if not self.evidence.has_reached(part):
@@ -119,7 +123,7 @@ class Trail:
 
         There may be several that can do without one, and then nobody knows.
         """
-        empty = [case for case in part.columns if _may_leave_no_trace(case)]
+        empty = [case for case in part.columns if may_leave_no_trace(case)]
         if not empty and part.may_match_nothing:
             self.passed[part.path] = NO_MATCH
             return []
@@ -138,7 +142,7 @@ class Trail:
             for one in self.evidence.in_scope(scope)
         )
 
-    def _has_gone_on(self, path: str, following: str | None) -> bool:
+    def _has_gone_on(self, path: str) -> bool:
         """Say whether what follows a node was come to from it, and not by a jump."""
         if path == START:
             return self.evidence.facts.has_started
@@ -147,17 +151,28 @@ class Trail:
         targets = self._targets.get(path)
         if not targets:
             return True
-        afterwards = self._after(path)
-        is_natural = [
-            one == path
-            or not any(_is_in(one, target) for target in targets)
-            or (following is not None and _is_in(one, following))
-            for one in afterwards
-        ]
-        for target in targets:
-            if any(_is_in(one, target) for one in afterwards):
-                self.taken.add(("jump", path, target))
-        return any(is_natural)
+        # All of them are looked at, for each may have gone another way.
+        natural = [self._was_natural(path, targets, one) for one in self._after(path)]
+        return True in natural
+
+    def _was_natural(self, path: str, targets: Sequence[str], after: str) -> bool:
+        """Say whether the way from a decision to ``after`` was no jump; note it if it was.
+
+        What comes next there may have left no trace, and ``after`` stands behind it.
+        """
+        following = self._ahead.following(path)
+        if after == path or (following is not None and is_in(after, following)):
+            return True
+        direct = [target for target in targets if is_in(after, target)]
+        if not direct and self._ahead.may_lead(following, after):
+            return True
+        behind = (one for one in targets if self._ahead.may_lead(one, after))
+        target = next(iter(direct), None) or next(behind, None)
+        if target is None:
+            return True
+        self._jumped_to.add(target)
+        self.taken.add(("jump", path, target))
+        return False
 
     def _after(self, decision: str) -> set[str]:
         """Return where the execution was, or is, right after a decision."""
@@ -181,21 +196,3 @@ class Trail:
             for place, one in self.evidence.places(scope)
             if place != decision or one.status == ExecutionStatus.COMPLETED
         }
-
-
-def _may_leave_no_trace(part: Part) -> bool:
-    """Say whether all that the tables know may be the same as if it had not been there."""
-    match part.node.kind:
-        case "loop":
-            return True
-        case "branch":
-            cases = part.columns
-            return part.may_match_nothing or any(map(_may_leave_no_trace, cases))
-        case "case":
-            return all(map(_may_leave_no_trace, part.body))
-        case _:
-            return False
-
-
-def _is_in(path: str, around: str) -> bool:
-    return path == around or path.startswith(f"{around}.")

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from django_durable.definition.durations import spelled
+from django_durable.definition.durations import brief
 from django_durable.drawing.evidence import Evidence, state_of
 from django_durable.drawing.facts import Ended, Standers
-from django_durable.drawing.moments import brief
+from django_durable.drawing.moments import clock_or_day
 from django_durable.drawing.parts import Part
 from django_durable.drawing.standing import State
 from django_durable.types import StepKind, StepStatus
@@ -55,7 +55,11 @@ class Wording:
             case State.RUNNING:
                 return self._attempt(part, standing) if standing else ""
             case State.RETRYING if standing:
-                at = f" at {brief(standing.due, self.now)}" if standing.due else ""
+                at = (
+                    f" at {clock_or_day(standing.due, self.now)}"
+                    if standing.due
+                    else ""
+                )
                 return f"{self._attempt(part, standing)}{at}"
             case State.WAITING:
                 return self._until(part, standing)
@@ -72,7 +76,7 @@ class Wording:
         is_later = due is not None and due > self.now
         if due is None or not is_later or state not in (State.READY, State.WAITING):
             return ""
-        return f"starts {brief(due, self.now)}"
+        return f"starts {clock_or_day(due, self.now)}"
 
     def detail(self, part: Part, state: State) -> str:
         """Return what is worth telling besides."""
@@ -95,7 +99,7 @@ class Wording:
         until = min((one.until for one in waits if one.until), default=None)
         if until is None and not waits and standing:
             until = standing.due
-        return f"waits until {brief(until, self.now)}" if until else ""
+        return f"until {clock_or_day(until, self.now)}" if until else ""
 
     def _is_faulty(self, part: Part) -> bool:
         return self.evidence.facts.failed_at == part.path
@@ -115,7 +119,7 @@ class Wording:
             return f"completed {count:,} times"
         for one in visits:
             if one.started_at and one.completed_at:
-                return f"completed in {spelled(one.completed_at - one.started_at)}"
+                return f"completed in {brief(one.completed_at - one.started_at)}"
         return ""
 
 

@@ -6,7 +6,7 @@ indices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +15,12 @@ from django.db.models import (
     Count,
     ExpressionWrapper,
     F,
+    IntegerField,
     Max,
     Min,
     Q,
     QuerySet,
+    Value,
     Window,
 )
 from django.db.models.functions import Coalesce, Lead
@@ -51,7 +53,7 @@ def standing_of_open(chart: Chart, *, using: str) -> Standing:
 def facts_about(execution: Execution, chart: Chart, *, using: str) -> Facts:
     """Return what the tables say about an execution, in three or four statements."""
     error = execution.error or {}
-    has_decisions = any(node.kind == "decision" for node in chart.nodes)
+    has_loops = any(node.kind == "loop" for node in chart.nodes)
     return Facts(
         status=execution.status,
         has_started=execution.started_at is not None,
@@ -59,18 +61,23 @@ def facts_about(execution: Execution, chart: Chart, *, using: str) -> Facts:
         error_type=str(error.get("type") or ""),
         error_message=str(error.get("message") or ""),
         failed_at=template(error.get("step") or ""),
-        ended=tuple(_ended(execution.pk, using)),
+        ended=tuple(_ended(execution.pk, using, has_loops=has_loops)),
         standers=tuple(_standers(_family(execution.pk, using))),
         waits=tuple(_open_waits(execution.pk, using)),
-        moves=frozenset(_moves(execution.pk, using)) if has_decisions else frozenset(),
+        moves=frozenset(_moves(execution.pk, chart, using)),
     )
 
 
-def _ended(id_: UUID, using: str) -> Iterator[Ended]:
+def _ended(id_: UUID, using: str, *, has_loops: bool) -> Iterator[Ended]:
     steps: QuerySet[Any, Any] = Step.objects.using(using).filter(execution=id_)
+    # Only of a loop it is told how many rounds there were.
+    nothing = Value(None, output_field=IntegerField())
     counted = (
         steps.order_by()
-        .annotate(place=Template("path"), index=last_index_of("path"))
+        .annotate(
+            place=Template("path"),
+            index=last_index_of("path") if has_loops else nothing,
+        )
         .values("place", "kind", "status")
         .annotate(
             count=Count("pk"),
@@ -158,17 +165,27 @@ def _open_waits(id_: UUID, using: str) -> Iterator[OpenWait]:
         )
 
 
-def _moves(id_: UUID, using: str) -> QuerySet[Any, tuple[str, str | None]]:
-    """Return which nodes were visited right after which, each pair once."""
-    steps: QuerySet[Any, Any] = Step.objects.using(using).filter(execution=id_)
+def _moves(id_: UUID, chart: Chart, using: str) -> Iterable[tuple[str, str | None]]:
+    """Return which nodes were visited right after which, each pair once.
+
+    It is asked for the sake of decisions, and in lanes only if there are some in these.
+    """
+    decisions = [node.path for node in chart.nodes if node.kind == "decision"]
+    if not decisions:
+        return ()
+    blocks = tuple(
+        f"{node.path}." for node in chart.nodes if node.kind in ("parallel", "each")
+    )
     # A compensation has the number of the visit that failed.
-    steps = steps.exclude(kind=StepKind.COMPENSATION)
+    steps: QuerySet[Any, Any] = Step.objects.using(using).filter(execution=id_)
+    steps = steps.exclude(kind=StepKind.COMPENSATION).order_by()
+    if not any(path.startswith(blocks) for path in decisions):
+        steps = steps.filter(lane=None)
     following = Window(
         Lead("path"), partition_by=F("lane"), order_by=["sequence", "attempt"]
     )
     pairs: QuerySet[Any, tuple[str, str | None]] = (
-        steps.order_by()
-        .annotate(place=Template("path"), after=Template(following))
+        steps.annotate(place=Template("path"), after=Template(following))
         .values_list("place", "after")
         .distinct()
     )

@@ -34,6 +34,7 @@ from django_durable import (
 from django_durable.models import Execution
 from django_durable.store import workers
 from tests import factories
+from tests.drawing.reading import parsed
 
 pytestmark = pytest.mark.django_db
 
@@ -440,6 +441,14 @@ def test_graph_prints_mermaid_or_nodes_and_edges(durable, durable_json):
     assert durable("graph", "console_family").startswith("flowchart TD\n")
     [chart] = durable_json("graph", "console_family")
     assert {"workflow", "nodes", "edges"} == chart.keys()
+
+
+def test_graph_draws_a_file_that_stands_for_itself(durable):
+    svg = durable("graph", "console_family", "--format", "svg")
+
+    assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "<style>" in svg
+    assert parsed(svg).findtext("{*}title") == "console_family"
 
 
 def test_check_lists_what_the_code_cannot_continue(durable, durable_json):

@@ -316,7 +316,7 @@ def test_a_node_shows_its_words_its_attempts_and_says_more_in_its_title():
     assert words(drawn) == ["charge", "attempt 2 of 3 at 12:00", "2×"]  # noqa: RUF001
     assert title(drawn).splitlines() == [
         "charge",
-        "attempt 2 of 3 at 12:00",
+        "retrying: attempt 2 of 3 at 12:00",
         "after ConnectionError",
         "Take the money.",
     ]
@@ -382,3 +382,47 @@ def test_whatever_stands_in_a_name_is_text_in_the_outline_too(text):
     assert "<script" not in html
     assert "<style" not in html
     assert parsed(html) is not None
+
+
+# --- Colours --------------------------------------------------------------------------
+
+LIGHT = {"bg": "#fff", "plate": "#f8f8f8", "fg": "#333", "quiet": "#666"}
+# What the admin sets in its dark theme.
+DARK = {"bg": "#121212", "plate": "#212121", "fg": "#eee", "quiet": "#d0d0d0"}
+STATES = ("running", "waiting", "failed", "retrying", "paused", "undone")
+
+
+def colours(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--durable-([a-z]+): (#[0-9a-f]+);", block))
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    parts = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour
+    ]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def rgb(colour: str) -> tuple[float, ...]:
+    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+    return tuple(int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_about_states_can_be_read_in_both_themes():
+    sheet = SHEET.read_text()
+    blocks = re.findall(r"\.durable-drawing \{(.*?)\}", sheet, re.DOTALL)
+    light, system, dark = map(colours, blocks[:3])
+
+    assert system == dark, "the system's dark theme is the one that was chosen"
+    for ground, theme in ((LIGHT, light), (DARK, dark)):
+        plate, ink = rgb(ground["plate"]), rgb(ground["fg"])
+        caption = tuple(p + (i - p) * 0.06 for p, i in zip(plate, ink, strict=True))
+        words = [theme[state] for state in STATES] + [ground["quiet"]]
+        for word in words:
+            for behind in (rgb(ground["bg"]), caption):
+                assert contrast(rgb(word), behind) >= 4.5, (word, ground)

@@ -124,14 +124,14 @@ def states(standing: Standing) -> dict[str, str]:
             at("charge", "pending", is_told=True, due=LATER),
             {},
             State.WAITING,
-            "waits until 12:01:30",
+            "until 12:01:30",
         ),
         (at("charge", "waiting"), {}, State.WAITING, ""),
         (
             at("charge", "waiting"),
             {"waits": [OpenWait(path="charge", kind="sleep", until=NOON + days(3))]},
             State.WAITING,
-            "waits until 4 Mar 12:00",
+            "until 4 Mar 12:00",
         ),
         (at("charge", "paused"), {}, State.PAUSED, ""),
         (
@@ -166,7 +166,7 @@ def test_a_node_stands_as_what_stands_there(here, fields, state, words):
         (ended("charge"), ""),
         (
             ended("charge", started_at=THERE, completed_at=THERE + seconds(1.5)),
-            "completed in 1.5 seconds",
+            "completed in 1.5s",
         ),
         (ended("charge", count=3), "completed 3 times"),
     ],
@@ -452,6 +452,37 @@ def test_a_decision_has_gone_where_the_execution_was_next(moves, at_, ways):
     found = gone(*moves, at_=at_)
 
     assert {way for way in found if way[1] == "enough"} == ways
+
+
+class Hidden(Workflow, abstract=True):
+    @decision(targets=["rounds"])
+    def hurry(self): ...
+
+    slow = step(nothing)
+
+    class Rounds(Loop):
+        def condition(self): ...
+
+        poll = step(nothing)
+
+    done = step(nothing)
+
+
+def test_a_jump_to_what_leaves_no_trace_is_seen_by_what_stands_behind_it():
+    standing = judged(
+        chart=Hidden.graph(),
+        ended=[ended("hurry", kind="decision")],
+        standers=[at("done", "running")],
+        moves=frozenset({("hurry", "done")}),
+    )
+
+    assert standing.taken == {
+        ("flow", "(start)", "hurry"),
+        ("jump", "hurry", "rounds"),
+        ("flow", "rounds", "done"),
+    }
+    assert standing.nodes["rounds"].words == "no round"
+    assert standing.nodes["slow"].state is State.SKIPPED
 
 
 def test_what_a_jump_led_past_is_left_out():

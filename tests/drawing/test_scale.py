@@ -76,12 +76,23 @@ def test_an_idle_stretch_that_leaves_room_for_the_rest_is_not_cut(end, busy):
     assert scale(end, *busy).breaks() == []
 
 
-def test_only_the_longest_idle_stretches_are_cut():
-    busy = [(n * HOUR, n * HOUR + 1) for n in range(40)]
+def test_several_waits_of_the_same_length_are_all_cut():
+    busy = [(n * DAY, n * DAY + 1) for n in range(4)]
 
-    found = scale(40 * HOUR, *busy)
+    assert len(scale(3 * DAY + 1, *busy).breaks()) == 3
 
-    assert len(found.breaks()) == MOST_BREAKS
+
+def test_of_two_waits_the_one_that_leaves_room_is_not_cut():
+    found = scale(2 * HOUR, (0, 2), (4, 6), (2 * HOUR - 1, 2 * HOUR))
+
+    [cut] = found.breaks()
+    assert cut.starts > at(6)
+
+
+def test_where_there_are_too_many_to_be_cut_none_is():
+    busy = [(n * HOUR, n * HOUR + 1) for n in range(4 * MOST_BREAKS)]
+
+    assert scale(4 * MOST_BREAKS * HOUR, *busy).breaks() == []
 
 
 def test_a_bar_is_seen_to_go_on_into_a_break():

@@ -113,7 +113,7 @@ def test_a_wait_of_days_is_cut_with_a_mark_that_says_how_long_it_was():
     )
 
     [mark] = elements(drawn(long), "g", "break")
-    assert words(mark) == ["2 days 23 hours"]
+    assert words(mark) == ["2d 23h"]
     assert not list(elements(drawn(long, cuts_idle=False), "g", "break"))
 
 
