@@ -48,6 +48,26 @@ def test_a_running_step_may_end_and_no_other_begins(running, environment, number
     assert not Worker.objects.exists()
 
 
+def test_a_step_may_end_when_all_processes_are_told_to_stop_at_once(running):
+    """As systemd does, unless it is told otherwise."""
+    worker, execution = running(2.0, "--processes=2")
+    children = eventually(
+        lambda: pids if len(pids := worker_pids()) == 2 else None, within=20
+    )
+
+    worker.send(signal.SIGTERM)
+    for pid in children:
+        os.kill(pid, signal.SIGTERM)
+
+    assert worker.wait(15) == 0
+    execution.refresh_from_db()
+    assert (execution.status, execution.current_step) == ("pending", "follow")
+
+
+def worker_pids():
+    return list(Worker.objects.filter(is_dead=False).values_list("pid", flat=True))
+
+
 def test_what_outlasts_the_grace_is_for_others_at_once(running, start_worker):
     worker, execution = running(60, "--grace=0.5")
 
