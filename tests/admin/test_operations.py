@@ -228,8 +228,8 @@ def test_what_the_status_does_not_allow_is_not_done(boss, execution, name):
 def test_who_comes_too_late_is_told(boss, execution, monkeypatch):
     unaware = acting.find
 
-    def late(*arguments):
-        found = unaware(*arguments)
+    def late(*arguments, **options):
+        found = unaware(*arguments, **options)
         durable.cancel(execution)
         return found
 
