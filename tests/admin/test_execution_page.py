@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -50,6 +51,12 @@ from tests.factories import NOON, drain, fresh
 pytestmark = pytest.mark.django_db
 
 TABS = ("steps", "logs", "data", "family", "events", "history")
+
+
+@pytest.fixture
+def at_noon() -> Iterator[None]:
+    with clock.freeze(NOON):
+        yield
 
 
 def shown(client, execution, **query) -> str:
@@ -484,6 +491,7 @@ def test_the_family_is_a_tree(boss):
     assert "bags[1]" not in text
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_events_and_inputs(boss):
     execution = make_execution(status="waiting")
     wait = make_wait(execution)

@@ -21,6 +21,7 @@ from tests.admin.rows import (
     page_url,
     text_of,
 )
+from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db
 
@@ -45,17 +46,17 @@ def queries(client, address: str) -> int:
 
 
 def test_a_row_says_what_an_execution_is_and_does(boss):
-    parent = make_execution(workflow="trip")
-    make_execution(
-        workflow="booking",
-        status="waiting",
-        current_step="ask_boss",
-        waiting_for="approval boss by group finance",
-        parent=parent,
-        tags=["vip"],
-    )
+    with clock.freeze(NOON):
+        make_execution(
+            workflow="booking",
+            status="waiting",
+            current_step="ask_boss",
+            waiting_for="approval boss by group finance",
+            parent=make_execution(workflow="trip"),
+            tags=["vip"],
+        )
 
-    text = text_of(boss.get(list_url(status="waiting")).text)
+        text = text_of(boss.get(list_url(status="waiting")).text)
 
     assert "booking vip" in text
     assert "child of trip" in text

@@ -12,7 +12,7 @@ from django import forms
 from django.contrib.admin.models import LogEntry
 
 import django_durable as durable
-from django_durable import WaitForEvent, Workflow, step
+from django_durable import Sleep, WaitForEvent, Workflow, api, clock, days, step
 from django_durable.admin.executions import acting
 from django_durable.models import Execution, Step
 from tests.admin.rows import (
@@ -228,8 +228,8 @@ def test_what_the_status_does_not_allow_is_not_done(boss, execution, name):
 def test_who_comes_too_late_is_told(boss, execution, monkeypatch):
     unaware = acting.find
 
-    def late(*arguments):
-        found = unaware(*arguments)
+    def late(*arguments, **options):
+        found = unaware(*arguments, **options)
         durable.cancel(execution)
         return found
 
@@ -247,8 +247,10 @@ def test_a_family_with_an_open_member_is_left(boss):
 
     found = boss.post(act_url(execution, "delete"), {"confirmed": "yes"}, follow=True)
 
-    assert "was left" in text_of(found.text)
+    (told,) = found.context["messages"]
+    assert told.level_tag == "error"
     assert Execution.objects.count() == 2
+    assert history(execution) == []
 
 
 def test_there_is_nothing_else_to_be_done(boss, execution):
@@ -272,3 +274,27 @@ def test_to_look_is_to_change_nothing(boss, execution):
 
     assert Execution.objects.values().get() == before
     assert Execution.objects.count() == 1
+
+
+class Sleepy(Workflow, name="admin_sleepy"):
+    rest = Sleep(days(3))
+
+
+@pytest.mark.skipif(not hasattr(api, "run_now"), reason="there is no run_now yet")
+def test_what_waits_for_a_time_only_is_run_now(boss):
+    sleeping = durable.start(Sleepy)
+    later = durable.start(Sleepy, scheduled_at=clock.now() + days(1))
+    waiting = durable.start(Operable, {"order": 7})
+    drain()
+
+    for execution, is_offered in ((sleeping, True), (later, True), (waiting, False)):
+        page = boss.get(page_url(execution)).text
+        assert ('data-action="run-now"' in page) == is_offered
+        act(boss, execution, "run-now", reason="enough")
+    drain()
+
+    assert fresh(sleeping).status == "completed"
+    assert fresh(later).status == "waiting"
+    assert fresh(waiting).status == "waiting"
+    assert history(sleeping) == ["Run at once: enough"]
+    assert history(waiting) == []

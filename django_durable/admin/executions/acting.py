@@ -39,7 +39,7 @@ def view(
         raise Http404(f"There is nothing called {name!r} to be done.")
     rights = rights_of(request.user)
     model_admin.require(rights.allow(operation.right))
-    row = find(id_, instance_of(request))
+    row = find(id_, using=instance_of(request).database)
     if row is None or row.is_lane:
         raise Http404(f"There is no execution {id_}.")
     form = operation.form(request.POST or None, row=row, rights=rights)

@@ -140,7 +140,7 @@ class ExecutionList(DurableAdmin):
             row.current_step,
         )
 
-    @admin.display(description=_("started, took"))
+    @admin.display(description=_("started"))
     def started(self, row: Execution) -> SafeString:
         """Show when it first ran, and how long it took, or takes so far."""
         if row.started_at is None:

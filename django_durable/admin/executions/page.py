@@ -24,13 +24,13 @@ def view(model_admin: DurableAdmin, request: HttpRequest, id_: UUID) -> HttpResp
     """Show an execution, or only its region. A lane is shown as steps of its execution."""
     rights = rights_of(request.user)
     model_admin.require(rights.view)
-    settings = instances.instance_of(request)
-    row = find(id_, settings)
+    using, place = instances.instance_of(request).database, model_admin.place(request)
+    row = find(id_, using=using)
     if row is None:
         raise Http404(f"There is no execution {id_}.")
     if row.is_lane:
         return HttpResponseRedirect(
-            model_admin.place(request).url(
+            place.url(
                 "execution_change",
                 row.parent_id,
                 tab="steps",
@@ -38,7 +38,7 @@ def view(model_admin: DurableAdmin, request: HttpRequest, id_: UUID) -> HttpResp
             )
         )
     shared = model_admin.shared_context(request)
-    context = {**shared, **_context(portray(row, settings), request, rights)}
+    context = {**shared, **_context(portray(row, place, using=using), request, rights)}
     if live.wants_region(request):
         return live.region_response(request, REGION, context)
     return model_admin.render(request, TEMPLATE, context)

@@ -15,8 +15,8 @@ from django_durable.admin.executions.facts import (
     holder,
     open_wait,
 )
+from django_durable.admin.instances import Place
 from django_durable.admin.sentences import Facts, Sentence, sentence
-from django_durable.conf import Settings
 from django_durable.models import (
     Event,
     Execution,
@@ -34,10 +34,14 @@ _UNSEEN = ("input", "data", "parent__input", "parent__data", "parent__error")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portrait:
-    """An execution, its sentence, and which of its tabs have something in them."""
+    """An execution, its sentence, and which of its tabs have something in them.
+
+    ``using`` is the database it is in, ``place`` where links lead to.
+    """
 
     row: Execution
-    settings: Settings
+    using: str
+    place: Place
     facts: Facts
     sentence: Sentence
     worker: Worker | None
@@ -45,20 +49,9 @@ class Portrait:
     has_events: bool
     has_logs: bool
 
-    @property
-    def using(self) -> str:
-        """The database it is in."""
-        return self.settings.database
 
-    @property
-    def durable(self) -> str:
-        """The instance it is of."""
-        return self.settings.alias
-
-
-def find(id_: UUID, settings: Settings) -> Execution | None:
+def find(id_: UUID, *, using: str) -> Execution | None:
     """Return an execution or a lane, without its payloads."""
-    using = settings.database
     mine = {"execution": OuterRef("pk")}
     family = Execution.rows.using(using).filter(parent=OuterRef("pk"))
     found: Execution | None = (
@@ -78,14 +71,15 @@ def find(id_: UUID, settings: Settings) -> Execution | None:
     return found
 
 
-def portray(row: Execution, settings: Settings) -> Portrait:
+def portray(row: Execution, place: Place, *, using: str) -> Portrait:
     """Return what the head of the page of ``row``, which ``find`` returned, shows."""
-    using, now = settings.database, clock.now()
+    now = clock.now()
     worker = _worker(row, using)
     facts = _facts(row, worker, using, now)
     return Portrait(
         row=row,
-        settings=settings,
+        using=using,
+        place=place,
         facts=facts,
         sentence=sentence(facts, now=now),
         worker=worker,
