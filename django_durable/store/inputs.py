@@ -84,14 +84,15 @@ def why_closed(row: Execution, request: InputRequest) -> str:
     """Say why an input takes no answer any more: how it was closed, when and by whom."""
     at = f"{request.closed_at:%Y-%m-%d %H:%M:%S %Z}" if request.closed_at else ""
     how = {
-        WaitStatus.SATISFIED: f"was answered already by {_who_answered(request)}, {at}",
+        WaitStatus.SATISFIED: f"was answered already by {who_answered(request)}, {at}",
         WaitStatus.TIMED_OUT: f"has timed out, {at}",
         WaitStatus.CANCELLED: f"was cancelled, {at}",
     }
     return f"{request.name!r} of {row} {how[WaitStatus(request.status)]}."
 
 
-def _who_answered(request: InputRequest) -> str:
+def who_answered(request: InputRequest) -> str:
+    """Name who has answered a closed input."""
     if request.answered_by_id is None:
         return "the program"
     return str(request.answered_by or f"user {request.answered_by_id}, deleted since")

@@ -28,9 +28,9 @@ register.filter("icon", badges.icon)
 
 
 @register.filter
-def badge(status: str) -> SafeString:
-    """Return a status as icon and word."""
-    return badges.badge(status)
+def badge(status: str, label: str = "") -> SafeString:
+    """Return a status as icon and word; ``label`` is another word for it."""
+    return badges.badge(status, label)
 
 
 @register.filter

@@ -8,13 +8,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import ngettext
 
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.operations import BULK, Operation, suited
+from django_durable.admin.history import note
 from django_durable.admin.instances import instance_of
 from django_durable.admin.keyset import MOST_SELECTED
 from django_durable.admin.permissions import rights_of
@@ -118,14 +119,9 @@ def record(
     given: dict[str, Any],
 ) -> None:
     """Write into the history who did it to which executions."""
-    if not rows:
-        return
-    LogEntry.objects.log_actions(
-        user_id=request.user.pk,  # type: ignore[arg-type]
-        queryset=rows,
-        action_flag=DELETION if operation.is_deletion else CHANGE,
-        change_message=operation.entry(given),
-    )
+    if rows:
+        flag = DELETION if operation.is_deletion else CHANGE
+        note(request, rows, operation.entry(given), flag=flag)
 
 
 def _say_left_out(request: HttpRequest, others: Sequence[Execution]) -> None:

@@ -16,7 +16,7 @@ from django_durable.admin.executions import steps
 from django_durable.admin.executions.portrait import Portrait
 from django_durable.admin.keyset import parse_id
 from django_durable.admin.payloads import payload_of, with_payloads
-from django_durable.models import Event, Execution, InputRequest, Log, Wait
+from django_durable.models import Event, Execution, Log, Wait
 from django_durable.store import answering, queries
 from django_durable.types import ExecutionStatus, WaitStatus
 
@@ -117,7 +117,8 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
     """Return what is waited for, what people are asked, and what was sent."""
     row, using = portrait.row, portrait.using
     waits = Wait.objects.using(using).filter(execution=row.pk, status=WaitStatus.OPEN)
-    asked = InputRequest.objects.using(using).filter(execution=row.pk)
+    # Who answered is not joined, for users may live in another database.
+    asked = queries.inputs_of(row.pk, using=using)
     inputs = list(
         with_payloads(asked, "answer", "metadata").order_by("-id")[: MOST_ROWS + 1]
     )
