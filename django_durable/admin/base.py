@@ -95,3 +95,16 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         request.current_app = self.admin_site.name
         shared = self.admin_site.each_context(request) | self.shared_context(request)
         return TemplateResponse(request, template, {**shared, **context})
+
+    def respond(
+        self,
+        request: HttpRequest,
+        template: str,
+        region: str,
+        context: Mapping[str, Any],
+    ) -> HttpResponse:
+        """Return a page, or only its region if that is what is asked for."""
+        if live.wants_region(request):
+            whole = {**self.shared_context(request), **context}
+            return live.region_response(request, region, whole)
+        return self.render(request, template, context)

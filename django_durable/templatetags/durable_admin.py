@@ -17,6 +17,7 @@ from django_durable.admin import badges, display, instances, moments
 from django_durable.admin.payloads import Payload
 from django_durable.admin.sentences import Sentence
 from django_durable.console import words
+from django_durable.definition.durations import spelled
 
 register = template.Library()
 
@@ -25,6 +26,7 @@ register.filter("since", moments.since)
 register.filter("until", moments.until)
 register.filter("instant", moments.instant)
 register.filter("icon", badges.icon)
+register.filter("spelled", spelled)
 
 
 @register.filter

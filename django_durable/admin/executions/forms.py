@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import codec
@@ -28,12 +29,30 @@ class JSONTextField(forms.JSONField):
         """Return the text to begin with; what was typed in stays as it is."""
         return value if isinstance(value, str) else pretty(value)
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what was typed in, read if it can be."""
+        try:
+            return super().bound_data(data, initial)
+        except (RecursionError, ValueError):
+            return InvalidJSONInput(data)
+
     def to_python(self, value: Any) -> Any:
         """Return the value; JSON can be wrong in ways that are no errors of syntax."""
         try:
             return super().to_python(value)
         except (RecursionError, ValueError) as error:
             raise ValidationError(_("This is no JSON that can be read.")) from error
+
+
+class JSONObjectField(JSONTextField):
+    """A JSON object, as it is stored; cleaned it is the value that it stands for."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the value; raises ``ValidationError`` where there is none."""
+        tree = super().clean(value)
+        if not isinstance(tree, dict):
+            raise ValidationError(_("Give a JSON object."))
+        return decoded(tree)
 
 
 class OperationForm(forms.Form):
@@ -97,7 +116,7 @@ class EventForm(OperationForm):
 class AgainForm(ReasonForm):
     """The input to start with: the same, unless one may see and change it."""
 
-    input = JSONTextField(
+    input = JSONObjectField(
         label=_("Input"),
         required=False,
         help_text=_(
@@ -114,13 +133,6 @@ class AgainForm(ReasonForm):
             del self.fields["input"]
         elif data is None and self.row is not None:
             self.initial["input"] = stored_input(self.row)
-
-    def clean_input(self) -> Any:
-        """Return the value that the JSON stands for."""
-        tree = self.cleaned_data["input"]
-        if not isinstance(tree, dict):
-            raise ValidationError(_("Give a JSON object."))
-        return decoded(tree)
 
 
 def stored_input(row: Execution) -> Any:
