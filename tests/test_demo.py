@@ -23,7 +23,7 @@ from testproject.shop.console import fit, width
 from testproject.shop.customers import read_customers
 from testproject.shop.models import Order, Payment, Shipment
 from testproject.shop.orders import Entry, place, read_orders
-from testproject.shop.workflows import Campaign
+from testproject.shop.workflows import Campaign, HandleComplaint
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = [sys.executable, "manage.py", "demo"]
@@ -53,6 +53,9 @@ EXPECTED = {
 SUMMARY = "64 orders: 39 completed, 13 failed, 8 waiting, 4 compensated."
 CAMPAIGN = "The campaign: 500 customers mailed, 20 at a time, 12 bad addresses, "
 SUPPLIER = "The supplier: 4 inquiries, asked 12 times in all, 2 delivered, 2 refused."
+COMPLAINTS = (
+    "The complaints: 4 wait for people of group service (choice, form, multi choice)."
+)
 
 
 def run_demo(environment: dict[str, str], *arguments: str) -> str:
@@ -88,6 +91,7 @@ def test_the_demo_tells_what_became_of_each_order(worker_environment):
     assert SUMMARY in output
     assert CAMPAIGN in output
     assert SUPPLIER in output
+    assert COMPLAINTS in output
     assert len(found) == 64
     assert "Entry 49 is left out: it has no order number." in output
     assert "\x1b[" not in output
@@ -106,7 +110,9 @@ def test_the_demo_can_be_run_again(worker_environment):
 
     assert "0 workflows started." in second
     assert "campaign started" not in second
+    assert "complaints taken in" not in second
     assert CAMPAIGN in second
+    assert COMPLAINTS in second
     assert "Known already: 65 (1001, 1002, 1003 …)." in second
     assert outcomes(second) == outcomes(first)
     assert User.objects.filter(username__in=["admin", "fiona"]).count() == 2
@@ -316,6 +322,78 @@ def test_a_bad_address_does_not_keep_the_letter_from_the_others(mailoutbox):
     assert (found.result["mailed"], found.result["bad_addresses"]) == (2, 2)
     told = sorted(mail.to for mail in mailoutbox)
     assert told == [["ada@example.com"], ["zoe@example.com"]]
+
+
+@pytest.fixture
+def selma(db):
+    user = User.objects.create_user("selma")
+    user.groups.add(Group.objects.create(name="service"))
+    return user
+
+
+def complain(about: str, *skus: str):
+    lines = [
+        {"sku": sku, "name": sku, "quantity": 1, "price": Decimal(5)}
+        for sku in skus or ("CUP",)
+    ]
+    place(Entry("2001", "Zoë", "zoe@example.com", lines))
+    order = Order.objects.get(number="2001")
+    return durable.start(
+        HandleComplaint, {"order": order.pk, "about": about, "text": "Alas!"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "skus", "answers"),
+    [
+        (
+            "broken",
+            ["POT", "CUP"],
+            [
+                ("broken_articles", ["CUP"]),
+                ("settlement", {"offer": "money", "amount": "5.00"}),
+            ],
+        ),
+        ("broken", ["POT"], [("settlement", {"offer": "again"})]),
+        ("late", ["POT"], [("settlement", "wait")]),
+        (
+            "other",
+            ["POT"],
+            [
+                (
+                    "settlement",
+                    {
+                        "reached": "yes",
+                        "called_on": "2030-03-01",
+                        "mood": "friendly",
+                        "agreed": "All is well.",
+                    },
+                )
+            ],
+        ),
+    ],
+    ids=["broken", "broken, one article", "late", "other"],
+)
+def test_a_complaint_ends_with_a_letter(selma, mailoutbox, about, skus, answers):
+    complaint = complain(about, *skus)
+
+    for name, answer in [*answers, ("reply", "We are sorry.")]:
+        run_until_idle()
+        durable.provide_input(complaint, name, answer, user=selma)
+    run_until_idle()
+
+    assert durable.get_execution(complaint).status == "completed"
+    assert mailoutbox[-1].body == "We are sorry."
+
+
+def test_money_back_needs_an_amount(selma):
+    complaint = complain("broken")
+    run_until_idle()
+
+    with pytest.raises(durable.InvalidInput) as refused:
+        durable.provide_input(complaint, "settlement", {"offer": "money"}, user=selma)
+
+    assert refused.value.errors == {"amount": ["How much?"]}
 
 
 def test_a_customer_who_is_listed_twice_counts_once():

@@ -23,6 +23,7 @@ from django_durable.forms import (
     form_class_for,
     form_path,
     posted_answer,
+    posted_input,
 )
 
 
@@ -505,6 +506,26 @@ def test_a_post_is_an_answer_once_the_rest_is_left_out(description, post, answer
     posted = QueryDict(f"csrfmiddlewaretoken=x&_save=1&{post}")
 
     assert clean_answer(description, posted_answer(description, posted)) == answer
+
+
+class PackingForm(forms.Form):
+    group = forms.ModelChoiceField(Group.objects.all())
+    weight = forms.DecimalField()
+    sizes = forms.MultipleChoiceField(choices=[("s", "S"), ("l", "L")])
+
+
+@pytest.mark.django_db
+def test_a_posted_form_may_choose_among_rows():
+    group = Group.objects.create(name="pack")
+    posted = QueryDict(f"_save=1&group={group.pk}&weight=1.50&sizes=s&sizes=l")
+
+    given = posted_input(PackingForm, posted)
+
+    assert clean_input(PackingForm, given) == {
+        "group": group,
+        "weight": Decimal("1.50"),
+        "sizes": ["s", "l"],
+    }
 
 
 # --- descriptions ---------------------------------------------------------------------

@@ -74,6 +74,18 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return where links about a row lead to."""
         return Place(alias_of(row), self.admin_site.name)
 
+    def lookup_allowed(
+        self, lookup: str, value: Any, request: HttpRequest | None = None
+    ) -> bool:
+        """Let a list be narrowed by its filters alone.
+
+        Any column could be asked for in the address otherwise, payloads that the user
+        may not see among them.
+        """
+        offered = self.get_list_filter(request) if request else self.list_filter
+        names = {str(getattr(one, "parameter_name", one)) for one in offered}
+        return lookup in names or lookup.partition("__")[0] in names
+
     @staticmethod
     def require(is_allowed: bool) -> None:
         """Raise ``PermissionDenied`` unless it is allowed."""
@@ -102,3 +114,16 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         request.current_app = self.admin_site.name
         shared = self.admin_site.each_context(request) | self.shared_context(request)
         return TemplateResponse(request, template, {**shared, **context})
+
+    def respond(
+        self,
+        request: HttpRequest,
+        template: str,
+        region: str,
+        context: Mapping[str, Any],
+    ) -> HttpResponse:
+        """Return a page, or only its region if that is what is asked for."""
+        if live.wants_region(request):
+            whole = {**self.shared_context(request), **context}
+            return live.region_response(request, region, whole)
+        return self.render(request, template, context)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from django_durable.admin import pages
 from django_durable.admin.base import DurableAdmin
+from django_durable.admin.catalogue.admin import Catalogue, CatalogueAdmin
 from django_durable.admin.executions.admin import ExecutionAdmin
+from django_durable.admin.inbox.admin import InputRequestAdmin
 from django_durable.models import Execution, InputRequest, Schedule, Worker
 
 admin.site.register(Execution, ExecutionAdmin)
-
-
-@admin.register(InputRequest)
-class InputRequestAdmin(DurableAdmin):
-    """What people are asked, and were asked."""
-
-    list_display = ("name", "type", "status", "until", "answered_by", "execution")
-    list_select_related = ("execution", "answered_by")
-    list_filter = ("status", "type")
-    payload_fields = ("metadata", "answer", "wait")
-    ordering = ("-id",)
+admin.site.register(InputRequest, InputRequestAdmin)
+pages.register(Catalogue, CatalogueAdmin)
 
 
 @admin.register(Schedule)

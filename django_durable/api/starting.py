@@ -153,9 +153,9 @@ def _validated(
             f"The input of {workflow.definition.workflow} is {type(input).__name__}; give "
             "a mapping, which becomes the data of the first step."
         )
-    given = dict(input or {})
+    given = {} if input is None else input
     form_class: Any = workflow.definition.input_form
     if form_class is None:
-        return given
+        return dict(given)
     what = f"input of {workflow.definition.workflow}"
     return forms.clean_input(form_class, given, what=what)

@@ -64,11 +64,18 @@ def posted_answer(description: Description, post: MultiValueDict[str, str]) -> A
 
     Everything else in it, such as the CSRF token, is left out.
     """
-    form = form_class_for(description)(data=post)
-    if description["type"] != InputType.FORM:
-        widget = form.fields[VALUE].widget
-        return widget.value_from_datadict(post, MultiValueDict(), VALUE)
-    known = _input_names(form.fields)
+    form_class = form_class_for(description)
+    if description["type"] == InputType.FORM:
+        return posted_input(form_class, post)
+    widget = form_class(data=post).fields[VALUE].widget
+    return widget.value_from_datadict(post, MultiValueDict(), VALUE)
+
+
+def posted_input(
+    form_class: type[forms.BaseForm], post: MultiValueDict[str, str]
+) -> MultiValueDict[str, str]:
+    """Return what ``request.POST`` holds for a form, to be given to ``clean_input``."""
+    known = _input_names(form_class(data=post).fields)
     return MultiValueDict({name: post.getlist(name) for name in post if name in known})
 
 
@@ -133,8 +140,10 @@ def _as_posted(fields: Mapping[str, forms.Field], value: Mapping[str, Any]) -> A
     """Return what a program gives as a browser posts it.
 
     A value for a widget of several inputs is spread over them; model instances become
-    what their field knows them by.
+    what their field knows them by. What a browser has posted stays as it is.
     """
+    if isinstance(value, MultiValueDict):
+        return value
     changed: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in value:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Value
+from django.db.models.expressions import Combinable, OrderBy
 
 from django_durable.models import InputRequest
 
@@ -37,30 +38,36 @@ def why_not(user: Any, request: InputRequest) -> str:
 
 def answerable_by(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
     """Narrow ``found`` to what ``user`` may answer; says what ``may_answer`` says."""
-    if not user.is_active:
-        return found.none()
-    if user.is_superuser:
-        return found
-    allowed = _is_for(user) | Q(permission__in=sorted(user.get_all_permissions()))
-    allowed &= ~OPEN_TO_ALL
-    if user.has_perm(PERMISSION):
-        allowed |= OPEN_TO_ALL
-    return found.filter(allowed)
+    may = _may_answer(user, _is_for(user))
+    if isinstance(may, bool):
+        return found if may else found.none()
+    return found.filter(may)
 
 
-def inbox(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
-    """Narrow ``found`` to what ``user`` may answer, in the order to answer it in.
+def judged(found: QuerySet[InputRequest], user: Any) -> QuerySet[Any, Any]:
+    """Read with each input whether it ``is_mine`` and whether it ``is_answerable``.
 
-    What names the user or a group of theirs (``is_mine``) comes first, of it and of the
-    rest what times out soonest.
+    Mine is what names the user or a group of theirs; of what is closed both are said as
+    if it were open.
     """
-    is_mine = ExpressionWrapper(_is_for(user), output_field=BooleanField())
-    soonest = F("until").asc(nulls_last=True)
-    return (
-        answerable_by(found, user)
-        .annotate(is_mine=is_mine)
-        .order_by("-is_mine", soonest, "id")
+    is_for = _is_for(user)
+    return found.annotate(
+        is_mine=_flag(is_for if user.is_active else False),
+        is_answerable=_flag(_may_answer(user, is_for)),
     )
+
+
+def soonest() -> tuple[str | OrderBy, ...]:
+    """Return the order to answer in what is ``judged``.
+
+    Mine comes first; of it and of the rest what times out soonest.
+    """
+    return ("-is_mine", F("until").asc(nulls_last=True), "id")
+
+
+def inbox(found: QuerySet[InputRequest], user: Any) -> QuerySet[Any, Any]:
+    """Narrow ``found`` to what ``user`` may answer, in the order to answer it in."""
+    return judged(found, user).filter(is_answerable=True).order_by(*soonest())
 
 
 def mine(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
@@ -73,9 +80,23 @@ def count_up_to(most: int, found: QuerySet[InputRequest]) -> int:
     return found.order_by()[:most].count()
 
 
+def _may_answer(user: Any, is_for: Q) -> Q | bool:
+    if not user.is_active or user.is_superuser:
+        return bool(user.is_active)
+    allowed = is_for | Q(permission__in=sorted(user.get_all_permissions()))
+    allowed &= ~OPEN_TO_ALL
+    return allowed | OPEN_TO_ALL if user.has_perm(PERMISSION) else allowed
+
+
+def _flag(condition: Q | bool) -> Combinable:
+    if isinstance(condition, bool):
+        return Value(condition, output_field=BooleanField())
+    return ExpressionWrapper(condition, output_field=BooleanField())
+
+
 def _is_for(user: Any) -> Q:
     """Return which inputs name this user, or a group that the user is in."""
-    # The groups are read first, for users may live in another database.
+    # Read first, for users may live in another database.
     groups = list(user.groups.values_list("name", flat=True))
     return Q(username=user.get_username()) & ~Q(username="") | Q(group__in=groups)
 

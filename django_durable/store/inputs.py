@@ -92,17 +92,18 @@ def why_not_asked(row: Execution, name: str) -> str:
 def why_closed(row: Execution, request: InputRequest) -> str:
     """Say why an input takes no answer any more: how it was closed, when and by whom."""
     at = f"{request.closed_at:%Y-%m-%d %H:%M:%S %Z}" if request.closed_at else ""
+    answerer = who_answered(request)
+    by = f" by {answerer}" if answerer else ""
     how = {
-        WaitStatus.SATISFIED: f"was answered already{_by_whom(request)}, {at}",
+        WaitStatus.SATISFIED: f"was answered already{by}, {at}",
         WaitStatus.TIMED_OUT: f"has timed out, {at}",
         WaitStatus.CANCELLED: f"was cancelled, {at}",
     }
     return f"{request.name!r} of {row} {how[WaitStatus(request.status)]}."
 
 
-def _by_whom(request: InputRequest) -> str:
-    """Return the user who answered; nothing for code, or for a link of nobody's."""
+def who_answered(request: InputRequest) -> str:
+    """Name the user who answered; nothing for code, or for a link of nobody's."""
     if request.answered_by_id is None:
         return ""
-    user = request.answered_by or f"user {request.answered_by_id}, deleted since"
-    return f" by {user}"
+    return str(request.answered_by or f"user {request.answered_by_id}, deleted since")

@@ -18,6 +18,7 @@ from django_durable.admin.instances import Place
 from django_durable.admin.payloads import Payload
 from django_durable.admin.sentences import Sentence
 from django_durable.console import words
+from django_durable.definition.durations import spelled
 
 register = template.Library()
 
@@ -26,12 +27,13 @@ register.filter("since", moments.since)
 register.filter("until", moments.until)
 register.filter("instant", moments.instant)
 register.filter("icon", badges.icon)
+register.filter("spelled", spelled)
 
 
 @register.filter
-def badge(status: str) -> SafeString:
-    """Return a status as icon and word."""
-    return badges.badge(status)
+def badge(status: str, label: str = "") -> SafeString:
+    """Return a status as icon and word; ``label`` is another word for it."""
+    return badges.badge(status, label)
 
 
 @register.filter

@@ -15,10 +15,14 @@ Login = Callable[..., Client]
 @pytest.fixture
 def login(db: None) -> Login:
     """Return the browser of a member of the staff who has these permissions."""
-    from django.contrib.auth.models import Permission, User
+    from django.contrib.auth.models import Group, Permission, User
 
-    def login(*permissions: str, name: str = "sam") -> Client:
+    def login(
+        *permissions: str, name: str = "sam", groups: tuple[str, ...] = ()
+    ) -> Client:
         user = User.objects.create_user(name, is_staff=True)
+        for group in groups:
+            user.groups.add(Group.objects.get_or_create(name=group)[0])
         for codename in permissions:
             user.user_permissions.add(
                 Permission.objects.get(content_type__app_label=APP, codename=codename)

@@ -14,7 +14,7 @@ from django_durable import Workflow, clock, hours, step
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Step, Wait, Worker
 from django_durable.models.fields import Encoded
-from django_durable.store import leases, standing, workers
+from django_durable.store import catalogue, leases, standing, workers
 from tests.factories import NOON, WORKER
 
 ROWS = 20_000
@@ -138,6 +138,39 @@ def test_giving_back_what_a_worker_holds_uses_the_index_of_leases():
     found = plans_of(lambda: workers.release(WORKER, using="default"))
 
     assert_index(found[0], "durable_lease_idx")
+
+
+def test_counts_of_the_catalogue_use_partial_indexes():
+    due, leased, waiting = plans_of(lambda: catalogue.open_by_workflow(using="default"))
+    with clock.freeze(NOON):
+        [found] = plans_of(lambda: catalogue.failed_by_workflow(using="default"))
+
+    # All of a partial index is read: what is in it is what is counted.
+    assert "durable_claim_idx" in due, due
+    assert "durable_lease_idx" in leased, leased
+    assert_index(waiting, primary_key())
+    if connection.vendor == "postgresql":
+        # SQLite knows how many rows a status has on average, and here nearly all of
+        # them have one status: it takes the three that are asked for to be most.
+        assert_index(found, "durable_ended_idx")
+
+
+def test_the_newest_of_a_workflow_are_looked_for_among_the_newest_of_all(monkeypatch):
+    monkeypatch.setattr(catalogue, "NEWEST", 1_000)
+    with CaptureQueriesContext(connection) as captured:
+        assert catalogue.newest("unheard_of", most=3, using="default") == []
+    oldest, newest = (query["sql"] for query in captured.captured_queries)
+
+    assert f"OFFSET {catalogue.NEWEST}" in oldest
+    for statement in (oldest, newest):
+        found = plan(statement)
+        assert primary_key() in found, found
+
+
+def primary_key() -> str:
+    if connection.vendor == "postgresql":
+        return "django_durable_execution_pkey"
+    return "sqlite_autoindex_django_durable_execution_1"
 
 
 def test_a_key_is_found_by_its_index():

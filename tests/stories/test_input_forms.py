@@ -9,6 +9,7 @@ import pytest
 from django import forms
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
 
 import django_durable as durable
 from django_durable import (
@@ -114,6 +115,20 @@ def test_cleaned_values_are_stored_and_come_back_as_they_are(group):
     assert stored["sizes"] == [1, 2]
     assert stored["tree"] == {"a": [1]}
     assert finish(execution).result["name"] == "finance"
+
+
+def test_what_a_browser_has_posted_is_an_input(group):
+    posted = QueryDict(
+        f"group={group.pk}&groups={group.pk}&price=9.90&sizes=1&sizes=2"
+        "&split_0=2030-03-01&split_1=12:30&tick=on"
+    )
+
+    stored = fresh(durable.start(Everything, posted)).input
+
+    assert (stored["group"], stored["groups"]) == (group, [group])
+    assert (stored["price"], stored["sizes"]) == (Decimal("9.90"), [1, 2])
+    assert stored["split"] == dt.datetime(2030, 3, 1, 12, 30, tzinfo=dt.UTC)
+    assert stored["tick"] is True
 
 
 def test_an_input_that_was_cleaned_once_starts_the_same_again(group):

@@ -10,9 +10,9 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_durable.admin.base import DurableAdmin
-from django_durable.admin.executions.bulk import record
 from django_durable.admin.executions.operations import OPERATIONS, Operation
 from django_durable.admin.executions.portrait import find
+from django_durable.admin.history import note
 from django_durable.admin.instances import Place, instance_of
 from django_durable.admin.permissions import Rights, rights_of
 from django_durable.exceptions import DurableError, InvalidInput, NotStorable
@@ -76,12 +76,12 @@ def _act(
         messages.error(request, str(error))
         return HttpResponseRedirect(place.url("execution_change", row.pk))
     message = operation.entry(given, result)
-    record(request, [row], message, is_deletion=operation.is_deletion)
+    note(request, [row], message, flag=operation.flag)
     messages.success(request, f"{operation.past}: {row.workflow}.")
     if operation.is_deletion:
         return HttpResponseRedirect(place.url("execution_changelist"))
     if isinstance(result, Execution):
-        record(request, [result], f"Started again from {row.pk}")
+        note(request, [result], f"Started again from {row.pk}")
         row = result
     return HttpResponseRedirect(place.url("execution_change", row.pk))
 

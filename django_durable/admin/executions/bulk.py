@@ -8,13 +8,13 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import ngettext
 
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.operations import BULK, Operation, suited
+from django_durable.admin.history import note
 from django_durable.admin.instances import instance_of
 from django_durable.admin.keyset import MOST_SELECTED
 from django_durable.admin.permissions import rights_of
@@ -94,7 +94,7 @@ def _perform(
             refusals.append(str(error))
         else:
             done.append(row)
-    record(request, done, operation.entry(given), is_deletion=operation.is_deletion)
+    note(request, done, operation.entry(given), flag=operation.flag)
     if done:
         said = ngettext(
             "%(past)s %(count)d execution.", "%(past)s %(count)d executions.", len(done)
@@ -109,24 +109,6 @@ def _perform(
         messages.warning(
             request, said % {"count": len(refusals), "reason": refusals[0]}
         )
-
-
-def record(
-    request: HttpRequest,
-    rows: Sequence[Execution],
-    message: str,
-    *,
-    is_deletion: bool = False,
-) -> None:
-    """Write into the history what the user has done to executions."""
-    if not rows:
-        return
-    LogEntry.objects.log_actions(
-        user_id=request.user.pk,  # type: ignore[arg-type]
-        queryset=rows,
-        action_flag=DELETION if is_deletion else CHANGE,
-        change_message=message,
-    )
 
 
 def _say_left_out(request: HttpRequest, others: Sequence[Execution]) -> None:

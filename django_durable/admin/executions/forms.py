@@ -42,6 +42,17 @@ class JSONTextField(forms.JSONField):
             raise ValidationError(_("This is no JSON that can be read.")) from error
 
 
+class JSONObjectField(JSONTextField):
+    """A JSON object, as it is stored; cleaned it is the value that it stands for."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the value; raises ``ValidationError`` where there is none."""
+        tree = super().clean(value)
+        if not isinstance(tree, dict):
+            raise ValidationError(_("Give a JSON object."))
+        return decoded(tree)
+
+
 class OperationForm(forms.Form):
     """A form about one execution, or, without a ``row``, about several."""
 
@@ -103,7 +114,7 @@ class EventForm(OperationForm):
 class AgainForm(ReasonForm):
     """The input to start with: the same, unless one may see and change it."""
 
-    input = JSONTextField(
+    input = JSONObjectField(
         label=_("Input"),
         required=False,
         help_text=_(
@@ -120,13 +131,6 @@ class AgainForm(ReasonForm):
             del self.fields["input"]
         elif data is None and self.row is not None:
             self.initial["input"] = stored_input(self.row)
-
-    def clean_input(self) -> Any:
-        """Return the value that the JSON stands for."""
-        tree = self.cleaned_data["input"]
-        if not isinstance(tree, dict):
-            raise ValidationError(_("Give a JSON object."))
-        return decoded(tree)
 
 
 def stored_input(row: Execution) -> Any:

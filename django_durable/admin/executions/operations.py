@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.admin.models import CHANGE, DELETION
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import api, clock
@@ -57,6 +58,11 @@ class Operation:
     def suits(self, row: Execution) -> bool:
         """Say whether the status of an execution, and what it is, allow it."""
         return row.status in self.statuses and self.condition(row)
+
+    @property
+    def flag(self) -> int:
+        """The kind of its entry in the history."""
+        return DELETION if self.is_deletion else CHANGE
 
     def entry(self, given: Mapping[str, Any], result: object = None) -> str:
         """Return what the history says of it; ``result`` is what ``act`` returned."""

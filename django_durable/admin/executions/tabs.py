@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q
 from django.http import HttpRequest
@@ -17,7 +16,7 @@ from django_durable.admin.executions import steps
 from django_durable.admin.executions.portrait import Portrait
 from django_durable.admin.keyset import parse_id
 from django_durable.admin.payloads import payload_of, with_payloads
-from django_durable.models import Event, Execution, InputRequest, Log, Wait
+from django_durable.models import Event, Execution, Log, Wait
 from django_durable.store import answering, queries
 from django_durable.types import ExecutionStatus, WaitStatus
 
@@ -120,13 +119,11 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
     """Return what is waited for, what people are asked, and what was sent."""
     row, using = portrait.row, portrait.using
     waits = Wait.objects.using(using).filter(execution=row.pk, status=WaitStatus.OPEN)
-    asked = InputRequest.objects.using(using).filter(execution=row.pk)
+    # Who answered is not joined, for users may live in another database.
+    asked = queries.inputs_of(row.pk, using=using)
     inputs = list(
         with_payloads(asked, "answer", "metadata").order_by("-id")[: MOST_ROWS + 1]
     )
-    # Users may be in another database, so they are read apart.
-    ids = {one.answered_by_id for one in inputs} - {None}
-    users: dict[Any, Any] = get_user_model()._default_manager.in_bulk(ids)
     sent = Event.objects.using(using).filter(execution=row.pk)
     events = list(with_payloads(sent, "payload").order_by("-id")[: MOST_ROWS + 1])
     return {
@@ -137,7 +134,6 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
                 "answer": payload_of(one, "answer"),
                 "metadata": payload_of(one, "metadata"),
                 "whom": answering.who_may_answer(one).removeprefix("it is for "),
-                "answered_by": users.get(one.answered_by_id),
             }
             for one in inputs[:MOST_ROWS]
         ],

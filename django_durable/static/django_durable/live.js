@@ -238,6 +238,23 @@
         }, 1200);
     });
 
+    /* --- Forms that are sent once, however often their button is pressed --------------- */
+
+    document.addEventListener("submit", (event) => {
+        const form = event.target.closest("form[data-once]");
+        if (form && "sent" in form.dataset) {
+            event.preventDefault();
+        } else if (form) {
+            form.dataset.sent = "";
+        }
+    });
+
+    window.addEventListener("pageshow", () => {
+        for (const form of document.querySelectorAll("form[data-once]")) {
+            delete form.dataset.sent;
+        }
+    });
+
     /* --- The switch ------------------------------------------------------------------- */
 
     document.addEventListener("click", (event) => {
