@@ -166,7 +166,10 @@ def test_nothing_in_it_is_refused_by_a_strict_content_security_policy():
 def test_ids_begin_with_what_is_given_so_that_a_page_can_have_several():
     ids = [one.get("id") for one in parsed(graph_svg(CHART, id_="two")).iter()]
 
-    assert {id_ for id_ in ids if id_} == {"two-title", "two-desc"}
+    known = [id_ for id_ in ids if id_]
+    nodes = {f"two-at-{one.path}" for one in CHART.nodes}
+    assert set(known) == {"two-title", "two-desc"} | nodes
+    assert len(known) == len(set(known))
 
 
 def test_all_classes_are_known_to_the_sheet_or_name_a_kind_or_a_state():
@@ -238,6 +241,12 @@ def test_a_drawing_without_links_is_an_image_and_with_links_a_group():
     for svg in (alone, linked):
         named = parsed(svg).get("aria-labelledby").split()
         assert {one.get("id") for one in parsed(svg).iter()} >= set(named)
+
+
+def test_where_a_jump_leads_is_told():
+    [jump] = elements(graph_svg(CHART), "g", "line-jump")
+
+    assert title(jump) == "enough → charge"
 
 
 def test_the_description_says_where_it_stands():
