@@ -63,6 +63,7 @@ class _Graph:
     def svg(self, title: str, *, embed_style: bool) -> SafeString:
         width, height = number(self.layout.width), number(self.layout.height)
         has_links = any(self.href(placed.path) for placed in self.placed)
+        stands = classes("stands" if self.standing else "")
         return element(
             "svg",
             element("title", title, id=f"{self.id_}-title"),
@@ -72,7 +73,7 @@ class _Graph:
             self._lines(),
             [self._node(placed) for placed in self.placed],
             xmlns="http://www.w3.org/2000/svg",
-            class_=classes("drawing", "graph", "stands" if self.standing else ""),
+            class_=f"durable-drawing durable-graph {stands}".rstrip(),
             viewBox=f"0 0 {width} {height}",
             width=width,
             height=height,
