@@ -30,7 +30,7 @@ _UP, _DOWN, _MIDDLE = -3.5, 12.5, 4.5
 
 
 def node_drawing(
-    box: Box, stands: NodeStanding | None, *, href: str, class_: str
+    box: Box, stands: NodeStanding | None, *, href: str, class_: str, id_: str
 ) -> SafeString:
     """Return a node, as a link if there is somewhere to go."""
     return element(
@@ -38,6 +38,7 @@ def node_drawing(
         element("title", _title(box.node, stands)),
         list(_shapes(box, stands)),
         href=href,
+        id=id_,
         class_=class_,
         data_path=box.node.path,
     )

@@ -43,38 +43,43 @@ def graph_svg(
 
     ``standing`` says how each node stands; ``href`` returns where the node at a path
     leads to. ``id_`` begins the ids in the drawing, which have to differ from those of
-    other drawings on a page. ``embed_style``: for a file that stands for itself.
+    other drawings on a page; ``#durable-graph-at-charge`` leads to the node ``charge``.
+    ``embed_style``: for a file that stands for itself.
     """
-    drawing = _Graph(chart, standing, href or (lambda path: ""))
-    return drawing.svg(title or chart.workflow, id_, embed_style=embed_style)
+    drawing = _Graph(chart, standing, href or (lambda path: ""), id_)
+    return drawing.svg(title or chart.workflow, embed_style=embed_style)
 
 
 class _Graph:
-    def __init__(self, chart: Chart, standing: Standing | None, href: Href) -> None:
+    def __init__(
+        self, chart: Chart, standing: Standing | None, href: Href, id_: str
+    ) -> None:
         self.standing = standing
         self.href = href
+        self.id_ = id_
         self.layout = layout_of(chart)
         self.placed = list(self.layout.walk())
 
-    def svg(self, title: str, id_: str, *, embed_style: bool) -> SafeString:
+    def svg(self, title: str, *, embed_style: bool) -> SafeString:
         width, height = number(self.layout.width), number(self.layout.height)
         has_links = any(self.href(placed.path) for placed in self.placed)
+        stands = classes("stands" if self.standing else "")
         return element(
             "svg",
-            element("title", title, id=f"{id_}-title"),
-            element("desc", self._description(), id=f"{id_}-desc"),
+            element("title", title, id=f"{self.id_}-title"),
+            element("desc", self._description(), id=f"{self.id_}-desc"),
             [style_element(), page(width, height)] if embed_style else "",
             self._plates(),
             self._lines(),
             [self._node(placed) for placed in self.placed],
             xmlns="http://www.w3.org/2000/svg",
-            class_=classes("drawing", "graph", "stands" if self.standing else ""),
+            class_=f"durable-drawing durable-graph {stands}".rstrip(),
             viewBox=f"0 0 {width} {height}",
             width=width,
             height=height,
             # What is inside of an image cannot be reached, and links have to be.
             role="group" if has_links else "img",
-            aria_labelledby=f"{id_}-title {id_}-desc",
+            aria_labelledby=f"{self.id_}-title {self.id_}-desc",
         )
 
     def _description(self) -> str:
@@ -114,13 +119,17 @@ class _Graph:
             self._at(placed),
             href=self.href(placed.path),
             class_=self._classes(placed, "node"),
+            id_=f"{self.id_}-at-{placed.path}",
         )
 
 
 def _line(line: Line, is_taken: bool) -> SafeString:
     x, y = line.label_at
+    # Others are short; where a jump leads is not always seen at once.
+    is_far = line.kind == "jump"
     return element(
         "g",
+        element("title", f"{line.source} \u2192 {line.target}") if is_far else "",
         element("path", class_=classes("way"), d=rounded(line.points)),
         element("path", class_=classes("arrow"), d=arrow(*line.points[-2:]))
         if line.has_arrow

@@ -54,8 +54,11 @@ def text(value: str) -> SafeString:
 
 
 def classes(*names: str) -> str:
-    """Return the value of a ``class``, each name with the prefix of the package."""
-    return " ".join(f"durable-{name}" for name in names if name)
+    """Return the value of a ``class``, each name with a prefix of its own.
+
+    The style sheets of pages around a drawing know none of these names.
+    """
+    return " ".join(f"drawn-{name}" for name in names if name)
 
 
 def number(value: float) -> str:

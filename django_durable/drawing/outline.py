@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from django.utils.safestring import SafeString
 
 from django_durable.definition.charts import Chart
-from django_durable.drawing.markup import classes, element
+from django_durable.drawing.markup import element
 from django_durable.drawing.parts import Part, parts_of
 from django_durable.drawing.standing import Standing
 
@@ -32,7 +32,7 @@ def _list(
     return element(
         "ol",
         [_entry(part, standing, href) for part in parts],
-        class_=classes("outline"),
+        class_="durable-outline",
     )
 
 

@@ -29,7 +29,7 @@ def style_element() -> SafeString:
 
 def page(width: str, height: str) -> SafeString:
     """Return a ground to draw on, for a viewer may have any colour behind the file."""
-    return element("rect", class_="durable-page", width=width, height=height)
+    return element("rect", class_="drawn-page", width=width, height=height)
 
 
 @cache

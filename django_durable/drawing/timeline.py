@@ -122,7 +122,7 @@ class _Timeline:
             self._now_line(),
             _below(self.note, self.height) if self.note else "",
             xmlns="http://www.w3.org/2000/svg",
-            class_=classes("drawing", "timeline"),
+            class_="durable-drawing durable-timeline",
             viewBox=f"0 0 {self.width} {number(self.height)}",
             width=self.width,
             height=self.height,

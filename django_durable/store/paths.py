@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import CharField, Func, IntegerField, Value
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, NullIf
 
 from django_durable.definition.paths import last_index, template
 
@@ -36,7 +36,7 @@ class Template(Func):
 
 
 class LastIndex(Func):
-    """The last index in the path as text, or ``NULL`` where there is none."""
+    """The last index in the path as text that begins with it."""
 
     function = "REGEXP_SUBSTR"
 
@@ -58,8 +58,9 @@ class LastIndex(Func):
 
 
 def last_index_of(path: str) -> Cast:
-    """Return the last index in a column as a number."""
-    return Cast(LastIndex(path), IntegerField())
+    """Return the last index in a column as a number, ``NULL`` where there is none."""
+    # MariaDB finds an empty text where there is nothing to find.
+    return Cast(NullIf(LastIndex(path), Value("")), IntegerField())
 
 
 def _taught(

@@ -16,7 +16,7 @@ def parsed(svg: str) -> ET.Element:
 def elements(svg: str, name: str, class_: str = "") -> Iterator[ET.Element]:
     """Yield the elements of a name, and of a class without the prefix."""
     for found in parsed(svg).iter(SVG + name):
-        if not class_ or f"durable-{class_}" in found.get("class", "").split():
+        if not class_ or f"drawn-{class_}" in found.get("class", "").split():
             yield found
 
 

@@ -166,7 +166,10 @@ def test_nothing_in_it_is_refused_by_a_strict_content_security_policy():
 def test_ids_begin_with_what_is_given_so_that_a_page_can_have_several():
     ids = [one.get("id") for one in parsed(graph_svg(CHART, id_="two")).iter()]
 
-    assert {id_ for id_ in ids if id_} == {"two-title", "two-desc"}
+    known = [id_ for id_ in ids if id_]
+    nodes = {f"two-at-{one.path}" for one in CHART.nodes}
+    assert set(known) == {"two-title", "two-desc"} | nodes
+    assert len(known) == len(set(known))
 
 
 def test_all_classes_are_known_to_the_sheet_or_name_a_kind_or_a_state():
@@ -180,22 +183,19 @@ def test_all_classes_are_known_to_the_sheet_or_name_a_kind_or_a_state():
     )
     svg = graph_svg(CHART, everything)
     used = {name for one in parsed(svg).iter() for name in one.get("class", "").split()}
-    known = set(re.findall(r"\.(durable-[\w-]+)", SHEET.read_text()))
+    known = set(re.findall(r"\.((?:durable|drawn)-[\w-]+)", SHEET.read_text()))
 
-    unknown = {name for name in used - known if not name.startswith("durable-is-")}
+    unknown = {name for name in used - known if not name.startswith("drawn-is-")}
     assert unknown <= {
         "durable-graph",
-        "durable-node",
-        "durable-frame",
-        "durable-line",
-        "durable-icon",
-        "durable-progress-all",
-        *(
-            f"durable-line-{kind}"
-            for kind in ("flow", "enter", "leave", "again", "jump")
-        ),
-        *(f"durable-kind-{one.kind}" for one in CHART.nodes),
-        *(f"durable-icon-{state}" for state in State),
+        "drawn-node",
+        "drawn-frame",
+        "drawn-line",
+        "drawn-icon",
+        "drawn-progress-all",
+        *(f"drawn-line-{kind}" for kind in ("flow", "enter", "leave", "again", "jump")),
+        *(f"drawn-kind-{one.kind}" for one in CHART.nodes),
+        *(f"drawn-icon-{state}" for state in State),
     }
 
 
@@ -206,10 +206,10 @@ def test_a_file_that_stands_for_itself_brings_its_style_without_variables():
     svg = graph_svg(CHART, embed_style=True)
 
     [style] = elements(svg, "style")
-    assert ".durable-box { fill: #fff;" in style.text
+    assert ".drawn-box { fill: #fff;" in style.text
     assert "var(" not in svg
     assert "data-theme" not in svg
-    assert [one.get("class") for one in parsed(svg)][3] == "durable-page"
+    assert [one.get("class") for one in parsed(svg)][3] == "drawn-page"
 
 
 # --- Reaching and reading it ----------------------------------------------------------
@@ -238,6 +238,12 @@ def test_a_drawing_without_links_is_an_image_and_with_links_a_group():
     for svg in (alone, linked):
         named = parsed(svg).get("aria-labelledby").split()
         assert {one.get("id") for one in parsed(svg).iter()} >= set(named)
+
+
+def test_where_a_jump_leads_is_told():
+    [jump] = elements(graph_svg(CHART), "g", "line-jump")
+
+    assert title(jump) == "enough → charge"
 
 
 def test_the_description_says_where_it_stands():
@@ -333,9 +339,9 @@ def test_a_block_shows_how_far_its_items_have_come():
         bar.get("class").split()[-1]: float(bar.get("width"))
         for bar in drawn.iter(SVG + "rect")
     }
-    whole = widths["durable-progress-all"]
-    assert widths["durable-progress-done"] == pytest.approx(whole / 2, abs=0.1)
-    assert widths["durable-progress-failed"] == pytest.approx(whole / 10, abs=0.1)
+    whole = widths["drawn-progress-all"]
+    assert widths["drawn-progress-done"] == pytest.approx(whole / 2, abs=0.1)
+    assert widths["drawn-progress-failed"] == pytest.approx(whole / 10, abs=0.1)
 
 
 def test_ways_that_were_gone_lie_over_the_others():
@@ -343,7 +349,7 @@ def test_ways_that_were_gone_lie_over_the_others():
 
     lines = list(elements(graph_svg(CHART, Standing(taken=taken)), "g", "line"))
 
-    assert ["durable-taken" in line.get("class") for line in lines][-2:] == [
+    assert ["drawn-taken" in line.get("class") for line in lines][-2:] == [
         False,
         True,
     ]

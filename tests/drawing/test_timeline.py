@@ -36,11 +36,11 @@ def test_there_is_a_row_per_path_with_its_bars():
     rows = list(elements(svg, "g", "row"))
     assert [words(row)[0] for row in rows] == ["charge", "ship"]
     assert [bar.get("class").split()[1] for bar in elements(svg, "g", "bar-of")] == [
-        "durable-bar-queue",
-        "durable-bar-between",
-        "durable-bar-run",
-        "durable-bar-run",
-        "durable-bar-run",
+        "drawn-bar-queue",
+        "drawn-bar-between",
+        "drawn-bar-run",
+        "drawn-bar-run",
+        "drawn-bar-run",
     ]
 
 
