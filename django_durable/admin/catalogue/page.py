@@ -48,6 +48,7 @@ def view(model_admin: DurableAdmin, request: HttpRequest, name: str) -> HttpResp
         "open": count_of(name, opened),
         "failed": count_of(name, failed),
         "recent": recent,
+        "newest": f"{catalogue.NEWEST:,}",
         "schedules": schedules if _sees_schedules(request) else [],
         "live_state": live.ON if 0 < count <= MOST_LIVE else live.SLOW,
         **(_described(workflow, settings) if workflow else {}),

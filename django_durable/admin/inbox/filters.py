@@ -18,7 +18,7 @@ SHOW = "show"
 MINE, ALL, ANSWERED, CLOSED = "mine", "all", "answered", "closed"
 
 _OF_ALL = (ALL, CLOSED)
-_MOST_NAMES = 50
+_MOST_READ = 500
 
 
 class ShowFilter(SimpleListFilter):
@@ -90,21 +90,17 @@ class TypeFilter(SimpleListFilter):
 
 
 class WorkflowFilter(SimpleListFilter):
-    """The workflows that ask something now, as far as it is for the user."""
+    """The workflows of what is most urgent for the user."""
 
     title = _("workflow")
     parameter_name = "workflow"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return their names, and the one that is chosen."""
-        names = (
-            questions.to_answer(request)
-            .order_by("execution__workflow")
-            .values_list("execution__workflow", flat=True)
-            .distinct()
-        )
+        asking = questions.to_answer(request).order_by("until", "id")
+        names = asking.values_list("execution__workflow", flat=True)[:_MOST_READ]
         chosen = request.GET.get(self.parameter_name)
-        found = {*names[:_MOST_NAMES], *([chosen] if chosen else [])}
+        found = {*names, *([chosen] if chosen else [])}
         return [(name, name) for name in sorted(found)]
 
     def has_output(self) -> bool:

@@ -81,11 +81,15 @@ class QuestionList(KeysetChangeList):
         return list(answering.soonest())
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page, and one row more to know whether there is another."""
+        """Read one page: ids first, so that no more rows than these are read."""
         size, page = self.list_per_page, min(max(self.page_num, 1), LAST_PAGE)
         start = (page - 1) * size
-        found = list(self.queryset[start : start + size + 1])
-        self.result_list = found[:size]
+        # One more, to know whether there is another page.
+        found = list(
+            self.queryset.values_list("pk", flat=True)[start : start + size + 1]
+        )
+        rows = self.root_queryset.filter(pk__in=found[:size])
+        self.result_list = sorted(rows, key=lambda row: found.index(row.pk))
         self.is_first_page = page == 1
         if page > 1:
             self.newer_url = self.get_query_string({PAGE_VAR: page - 1})
