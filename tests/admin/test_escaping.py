@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 EVIL = """</code></pre></textarea><b class="evil">'"><script>evil()</script>{{ 7|add:7 }}"""
 LONE = "\ud800 \u202e\u2028".encode("utf-8", "backslashreplace").decode()
-TABS = ("steps", "logs", "data", "family", "events", "history")
+TABS = ("graph", "timeline", "steps", "logs", "data", "family", "events", "history")
 
 
 def error(kind: str = EVIL) -> dict[str, object]:

@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils.html import format_html
 
 import django_durable as durable
 from django_durable import (
@@ -30,7 +29,6 @@ from django_durable import (
     seconds,
     step,
 )
-from django_durable.admin.executions import tabs
 from django_durable.models import Event, Execution, Log, Step
 from tests.admin.rows import (
     elements,
@@ -50,7 +48,7 @@ from tests.factories import NOON, drain, fresh
 
 pytestmark = pytest.mark.django_db
 
-TABS = ("steps", "logs", "data", "family", "events", "history")
+TABS = ("graph", "timeline", "steps", "logs", "data", "family", "events", "history")
 
 
 @pytest.fixture
@@ -535,9 +533,9 @@ def test_the_history_says_who_did_what(boss):
 
 
 def test_an_unknown_tab_is_the_first(boss):
-    html = boss.get(page_url(make_execution(), tab="nonsense")).text
+    html = boss.get(page_url(make_execution(workflow="gone"), tab="nonsense")).text
 
-    assert 'id="durable-tab-steps"' in html
+    assert 'id="durable-tab-timeline"' in html
 
 
 def test_tabs_without_content_are_not_offered(boss):
@@ -698,24 +696,28 @@ def test_steps_of_items_do_not_say_that_they_read_item_and_index(boss):
     assert "reads" not in text
 
 
-def test_a_picture_is_a_tab_before_all_others(boss, monkeypatch):
-    picture = tabs.Tab(
-        slug="graph",
-        label="Graph",
-        build=lambda portrait, request: {
-            "picture": format_html("<svg><title>{}</title></svg>", portrait.row.pk)
-        },
-        is_picture=True,
-    )
-    monkeypatch.setattr(tabs, "TABS", (picture, *tabs.TABS))
-    execution = make_execution()
+def test_pictures_come_before_all_other_tabs_and_lead_to_steps(boss):
+    execution = durable.start(Many)
+    drain()
 
     html = boss.get(page_url(execution)).text
-
-    assert f"<svg><title>{execution.pk}</title></svg>" in html
-    names = [
+    tabs = [
         str(attributes["href"]).rpartition("tab=")[2]
         for tag, attributes in elements(html.partition('class="durable-tabs"')[2])
         if tag == "a" and "tab=" in str(attributes.get("href"))
     ]
-    assert names[:2] == ["graph", "steps"]
+    assert tabs[:3] == ["graph", "timeline", "steps"]
+    leads_to = page_url(execution, tab="steps", path="items.send")
+    assert leads_to in html.replace("&amp;", "&")
+    assert "items[0].send" in shown(boss, execution, tab="steps", path="items.send")
+
+    html = boss.get(page_url(execution, tab="timeline")).text
+    assert "<svg" in html
+    assert page_url(execution, tab="timeline", time="all") in html.replace("&amp;", "&")
+
+
+def test_of_a_workflow_that_is_not_deployed_there_is_no_graph(boss):
+    execution = make_execution(workflow="gone")
+
+    assert "tab=graph" not in boss.get(page_url(execution)).text
+    assert "no such workflow" in shown(boss, execution, tab="graph")

@@ -12,7 +12,7 @@ from django import forms
 from django.contrib.admin.models import LogEntry
 
 import django_durable as durable
-from django_durable import Sleep, WaitForEvent, Workflow, api, clock, days, step
+from django_durable import Sleep, WaitForEvent, Workflow, clock, days, step
 from django_durable.admin.executions import acting
 from django_durable.models import Execution, Step
 from tests.admin.rows import (
@@ -280,7 +280,6 @@ class Sleepy(Workflow, name="admin_sleepy"):
     rest = Sleep(days(3))
 
 
-@pytest.mark.skipif(not hasattr(api, "run_now"), reason="there is no run_now yet")
 def test_what_waits_for_a_time_only_is_run_now(boss):
     sleeping = durable.start(Sleepy)
     later = durable.start(Sleepy, scheduled_at=clock.now() + days(1))

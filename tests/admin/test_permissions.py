@@ -32,7 +32,7 @@ PERMISSIONS = (
     "delete_execution",
     "provide_input",
 )
-TABS = ("steps", "logs", "data", "family", "events", "history")
+TABS = ("graph", "timeline", "steps", "logs", "data", "family", "events", "history")
 
 # What each view needs besides view_execution; an operation with a status that allows it.
 OPERATIONS = {

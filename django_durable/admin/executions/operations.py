@@ -25,7 +25,7 @@ from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution
 from django_durable.models.execution import FINAL
 from django_durable.store import retention
-from django_durable.types import ExecutionStatus
+from django_durable.types import ExecutionStatus, WaitKind
 
 Act = Callable[[Execution, Mapping[str, Any], str], object]
 
@@ -92,10 +92,13 @@ def _delete(row: Execution, given: Mapping[str, Any], durable: str) -> None:
 
 
 def _is_due_later(row: Execution) -> bool:
-    """Say whether it waits for a time only: a start, a back-off, a snooze, a sleep."""
+    """Say whether a time is all that ``row``, which ``portrait.find`` returned, waits for.
+
+    That is a start, a back-off, a snooze or a sleep; of a block, some members may sleep.
+    """
     due = row.available_at
     if row.status == ExecutionStatus.WAITING:
-        return row.waiting_for.startswith("the end of its sleep") or row.open_lanes > 0
+        return row.open_lanes > 0 or getattr(row, "awaits", None) == WaitKind.SLEEP
     return due is not None and due > clock.now()
 
 
@@ -181,9 +184,6 @@ DELETE = Operation(
     is_deletion=True,
 )
 
-# Offered where the functions have it.
-_run_now: Any = getattr(api, "run_now", None)
-
 RUN_NOW = Operation(
     name="run-now",
     label=_("Run now"),
@@ -199,7 +199,7 @@ RUN_NOW = Operation(
         )
     ),
     condition=_is_due_later,
-    act=lambda row, _given, durable: _run_now(row, durable=durable),
+    act=lambda row, _given, durable: api.run_now(row, durable=durable),
 )
 SEND_EVENT = Operation(
     name="send-event",
@@ -229,7 +229,7 @@ BULK: tuple[Operation, ...] = (CANCEL, RETRY, PAUSE, RESUME, DELETE)
 OPERATIONS: tuple[Operation, ...] = (
     RETRY,
     RESUME,
-    *((RUN_NOW,) if _run_now else ()),
+    RUN_NOW,
     PAUSE,
     SEND_EVENT,
     START_AGAIN,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 from django_durable import clock
 from django_durable.admin.executions.facts import (
@@ -53,6 +53,9 @@ class Portrait:
 def find(id_: UUID, *, using: str) -> Execution | None:
     """Return an execution or a lane, without its payloads."""
     mine = {"execution": OuterRef("pk")}
+    open_waits = Wait.objects.using(using).filter(
+        execution=OuterRef("pk"), lane=None, status=WaitStatus.OPEN
+    )
     family = Execution.rows.using(using).filter(parent=OuterRef("pk"))
     found: Execution | None = (
         Execution.rows.using(using)
@@ -65,6 +68,7 @@ def find(id_: UUID, *, using: str) -> Execution | None:
             has_events=Exists(Event.objects.using(using).filter(**mine)),
             has_waits=Exists(Wait.objects.using(using).filter(**mine)),
             has_logs=Exists(Log.objects.using(using).filter(**mine)),
+            awaits=Subquery(open_waits.values("kind")[:1]),
         )
         .first()
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 
 from django_durable.admin.display import MOST_JSON
@@ -20,6 +21,7 @@ from django_durable.definition.nodes import StepNode
 from django_durable.models import Step
 from django_durable.runtime.parameters import parameters_of
 from django_durable.store import queries
+from django_durable.store.paths import Template
 from django_durable.types import StepKind, StepStatus
 
 PER_PAGE = 50
@@ -46,7 +48,9 @@ def context(portrait: Portrait, request: HttpRequest) -> Mapping[str, Any]:
     path, only = request.GET.get("path", "").strip(), request.GET.get("only", "")
     rows = queries.steps_of(portrait.row.pk, using=portrait.using)
     if path:
-        rows = rows.filter(path__startswith=path)
+        # A node of a graph has no indices, so it leads to all rounds and items.
+        places = rows.annotate(place=Template("path"))
+        rows = places.filter(Q(path__startswith=path) | Q(place__startswith=path))
     if only == "failed":
         rows = rows.exclude(status__in=[StepStatus.COMPLETED, StepStatus.SNOOZED])
     number = _number(request.GET.get("page"))

@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from django_durable.admin.executions import steps
+from django_durable.admin.executions import pictures, steps
 from django_durable.admin.executions.portrait import Portrait
 from django_durable.admin.keyset import parse_id
 from django_durable.admin.payloads import payload_of, with_payloads
@@ -157,11 +157,20 @@ def _history(portrait: Portrait, request: HttpRequest) -> Context:
     }
 
 
-PICTURES: tuple[Tab, ...] = ()
-"""Drawings of an execution, before all other tabs; ``build`` returns ``picture``, SVG."""
-
 TABS: tuple[Tab, ...] = (
-    *PICTURES,
+    Tab(
+        slug="graph",
+        label=_("Graph"),
+        build=pictures.graph,
+        is_there=pictures.has_graph,
+        is_picture=True,
+    ),
+    Tab(
+        slug="timeline",
+        label=_("Timeline"),
+        build=pictures.timeline,
+        is_picture=True,
+    ),
     Tab(slug="steps", label=_("Steps"), build=steps.context),
     Tab(
         slug="logs", label=_("Logs"), build=_logs, is_there=lambda found: found.has_logs
