@@ -14,7 +14,6 @@ from django.db.models import Q
 from django_durable import clock
 from django_durable.exceptions import ExecutionClosed, ExecutionNotFound
 from django_durable.models import Execution, InputRequest, Wait
-from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded, PayloadField
 from django_durable.store import wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
@@ -181,14 +180,6 @@ def close_waits(which: Q, *, using: str) -> None:
         wait__in=found.values("pk"), status=WaitStatus.OPEN
     ).update(**closing)
     found.update(**closing)
-
-
-def delete(execution_id: UUID, *, using: str) -> None:
-    """Delete an ended execution with everything that belongs to it."""
-    with transaction.atomic(using=using):
-        row = lock(execution_id, using=using)
-        if row.status in FINAL:
-            row.delete(using=using)
 
 
 def update(row: Execution, using: str, **changes: Any) -> None:
