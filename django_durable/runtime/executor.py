@@ -105,14 +105,14 @@ class Executor:
         No error of user code leaves this. ``Abandoned`` does, in a thread whose attempt
         exceeded its time limit: the watchdog has settled it and called ``on_takeover``.
         """
-        run = Run(claimed, self._writer, on_takeover or (lambda: None))
-        if run.is_first and run.graph is not None:
-            announcements.started(run.lease, run.claimed.workflow)
         try:
+            run = Run(claimed, self._writer, on_takeover or (lambda: None))
+            if run.is_first and run.graph is not None:
+                announcements.started(run.lease, run.claimed.workflow)
             while self._advance(run):
                 pass
         except (LeaseLost, Cancelled) as lost:
-            logger.info("%s: stopped, nothing more is written. %s", run, lost)
+            logger.info("%s: stopped, nothing more is written. %s", claimed, lost)
 
     def _advance(self, run: Run) -> bool:
         """Do the next thing; say whether the lease still holds and more is to do."""

@@ -61,7 +61,7 @@ class Run:
         )
 
     def __str__(self) -> str:
-        return f"{self.claimed.workflow} {self.lease.execution_id}"
+        return str(self.claimed)
 
     @property
     def graph(self) -> Graph | None:

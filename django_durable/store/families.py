@@ -18,6 +18,7 @@ from django.db.models.functions import Cast
 from django_durable import clock, codec
 from django_durable.engine.actions import NewLane, OpenLanes
 from django_durable.engine.state import Member
+from django_durable.exceptions import LeaseLost
 from django_durable.ids import new_id
 from django_durable.models import Execution, Wait
 from django_durable.models.execution import FINAL
@@ -61,13 +62,18 @@ def data_before(execution_id: UUID, visit: int, using: str) -> Tree:
     """Return the data of the execution that opened a block, as its lanes start from it.
 
     It does not change while they run, so it is kept: ``visit`` is part of the key.
+    Raises ``LeaseLost`` when it is gone: cancelled with its lanes, and deleted.
     """
-    is_lane, above, above_visit, tree = (
+    found = (
         Execution.rows.using(using)
+        .filter(pk=execution_id)
         .annotate(tree=Cast("data", JSONField()))
         .values_list("is_lane", "awaited_by", "awaited_visit", "tree")
-        .get(pk=execution_id)
+        .first()
     )
+    if found is None:
+        raise LeaseLost(f"Execution {execution_id} was deleted.")
+    is_lane, above, above_visit, tree = found
     return overlay(data_before(above, above_visit, using), tree) if is_lane else tree
 
 

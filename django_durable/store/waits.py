@@ -25,6 +25,7 @@ from django_durable.engine.waiting import (
     WaitState,
     deliver,
 )
+from django_durable.exceptions import ExecutionNotFound, LeaseLost
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Wait
 from django_durable.models.fields import Encoded, has_member
@@ -61,8 +62,7 @@ def open_wait(
     using = lease.using
     with transaction.atomic(using=using):
         if request.names:
-            # Senders lock the workflow's execution, whichever of its lanes waits.
-            executions.lock(lease.owner_id, using=using)
+            _lock_owner(lease)
         row = hold(lease)
         wait = _find_or_create(row, lease, request, path, sequence, attempt)
         is_answered = wait.status == WaitStatus.SATISFIED or (
@@ -73,6 +73,15 @@ def open_wait(
             **changes, calls=row.calls + 1, current_step=path
         )
     return answer_of(wait) if is_answered else None
+
+
+def _lock_owner(lease: Lease) -> None:
+    """Lock the workflow's execution, as senders do, whichever of its lanes waits."""
+    try:
+        executions.lock(lease.owner_id, using=lease.using)
+    except ExecutionNotFound as gone:
+        # Cancelled with all its lanes, and deleted since.
+        raise LeaseLost(str(gone)) from None
 
 
 def _find_or_create(

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -111,7 +112,8 @@ def hunt(seed: int, seconds: float) -> list[str]:
         try:
             duty()
         except Exception as error:
-            hunter.errors.append(f"{duty.__name__}: {type(error).__name__}: {error}")
+            told = "".join(traceback.format_exception(error))
+            hunter.errors.append(f"{duty.__name__}: {told}")
         finally:
             connections.close_all()
 

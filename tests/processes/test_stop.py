@@ -130,13 +130,14 @@ def test_a_child_that_was_killed_is_started_anew(start_worker):
     assert parent.says("ended unexpectedly (signal 9)")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
 def test_a_thousand_executions_that_wait_hold_nothing(start_worker):
     durable.start_many(Asleep, [{}] * 500)
     durable.start_many(Expectant, [{}] * 500)
     worker = start_worker()
     waiting = Execution.objects.filter(status="waiting")
-    eventually(lambda: waiting.count() == 1000, within=60, what="all to wait")
+    eventually(lambda: waiting.count() == 1000, within=240, what="all to wait")
 
     assert not Execution.objects.leased().exists()
     # Beside the pool: main, dispatcher, heartbeat, reaper, listener, scheduler, pruner,

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 import django_durable as durable
 from django_durable import Each, WaitForEvent, Workflow, call_workflow, step
 from django_durable.ids import new_id
-from django_durable.models import Event, Execution, Wait
+from django_durable.models import Event, Wait
 from tests.factories import NOON, claim, drain, empty_tables, run
 
 OTHERS = 20_000
@@ -126,8 +126,10 @@ def test_an_event_finds_the_first_of_many_waits():
 
     assert_finds_by_execution(lambda: durable.send_event(execution, "news", 1))
 
-    first = Execution.rows.filter(is_lane=True).order_by("id").first()
-    assert Event.objects.get().taken_by.lane == first.pk
+    first = (
+        Wait.objects.filter(execution=execution, kind="event").order_by("id").first()
+    )
+    assert Event.objects.get().taken_by == first
 
 
 @pytest.mark.parametrize("operate", [durable.resume, durable.cancel])
