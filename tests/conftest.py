@@ -68,6 +68,16 @@ def _forget_workflows_of_the_test() -> Iterator[None]:
             del registry._workflows[name]
 
 
+@pytest.fixture(autouse=True)
+def _forget_language_of_the_test() -> Iterator[None]:
+    """Take back what ``LocaleMiddleware`` has activated for a request of the test."""
+    from django.utils import translation
+
+    yield
+
+    translation.deactivate()
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
