@@ -149,7 +149,7 @@ def answer_input(
             id_of(execution), name, input_id=input_id, using=using
         )
         if request is None:
-            raise InputNotFound(inputs.why_not_asked(row, name))
+            raise InputNotFound(inputs.why_not_asked(row, name, input_id=input_id))
         # First, so that only those who may answer are told who did.
         if not (is_permitted or answering.may_answer(user, request)):
             raise PermissionDenied(answering.why_not(user, request))

@@ -76,17 +76,18 @@ def describe(request: InputRequest) -> dict[str, Any]:
     }
 
 
-def why_not_asked(row: Execution, name: str) -> str:
+def why_not_asked(row: Execution, name: str, *, input_id: UUID | None) -> str:
     """Say that an execution has never asked for ``name``, and what it asks for."""
     asked = InputRequest.objects.using(row._state.db).filter(
         execution=row, status=WaitStatus.OPEN
     )
     found = list(asked.values_list("name", flat=True))
-    if name in found:
+    if name in found and input_id is None:
         # Between the look for it and this one.
         return f"{name!r} of {row} has only just been asked for. Answer it again."
     names = ", ".join(found) or "no input"
-    return f"{row} does not ask for {name!r}. It waits for: {names}."
+    which = f" with id {input_id}" if input_id else ""
+    return f"{row} does not ask for {name!r}{which}. It waits for: {names}."
 
 
 def why_closed(row: Execution, request: InputRequest) -> str:
