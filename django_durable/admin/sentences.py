@@ -7,7 +7,7 @@ names can be set apart and times keep ticking on a page that shows them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -76,7 +76,8 @@ class Facts:
     """What is known of an execution. A list knows less of each than its page does.
 
     ``max_attempts`` is ``None`` where the code is not at hand; ``workers`` counts those
-    that take its queue. ``failure`` is the last failed attempt of the current step.
+    that take its queue. ``failure`` is the last failed attempt of the current step,
+    ``member`` what one of the members that are waited for waits for itself.
     """
 
     status: str
@@ -93,6 +94,7 @@ class Facts:
     failure: Mapping[str, Any] | None = None
     open_lanes: int = 0
     wait: OpenWait | None = None
+    member: OpenWait | None = None
     holder: Holder | None = None
     workers: int | None = None
     progress: Mapping[str, Any] | None = None
@@ -199,18 +201,27 @@ def _compensating(facts: Facts) -> Iterator[Part]:
 
 
 def _waiting(facts: Facts, now: datetime) -> Iterator[Part]:
-    wait = facts.wait
-    if wait is None:
+    if facts.wait is None:
         yield from _as_stored(facts)
         return
+    yield from _wait(facts.wait, facts)
+    until = facts.wait.until
+    if until is not None and until <= now and facts.workers == 0:
+        yield from (", but no worker takes the queue ", Name(facts.queue))
+    if facts.member is not None:
+        which = "It" if facts.open_lanes == 1 else "One of them"
+        first, *rest = _wait(facts.member, replace(facts, step="", waiting_for=""))
+        yield f". {which} {str(first)[0].lower()}{str(first)[1:]}"
+        yield from rest
+
+
+def _wait(wait: OpenWait, facts: Facts) -> Iterator[Part]:
     yield from _what(wait, facts)
     if wait.kind == WaitKind.SLEEP:
         return
     yield from (" since ", Since(wait.since))
     if wait.until is not None:
         yield from (", gives up ", Until(wait.until))
-        if wait.until <= now and facts.workers == 0:
-            yield from (", but no worker takes the queue ", Name(facts.queue))
 
 
 def _as_stored(facts: Facts) -> Iterator[Part]:
@@ -229,7 +240,7 @@ def _as_stored(facts: Facts) -> Iterator[Part]:
 def _what(wait: OpenWait, facts: Facts) -> Iterator[Part]:
     match wait.kind:
         case WaitKind.SLEEP:
-            yield from ("Sleeps at ", Name(facts.step))
+            yield from ("Sleeps", *_at(facts))
             if wait.until is not None:
                 yield from (", wakes up ", Until(wait.until))
         case WaitKind.EVENT | WaitKind.ANY | WaitKind.ALL:

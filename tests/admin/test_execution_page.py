@@ -106,7 +106,11 @@ class Fanning(Workflow, name="admin_fanning"):
         (Waiting, "Waits for the event paid since 3 h , gives up now"),
         (Resting, "Sleeps at rest , wakes up in 2 d ."),
         (Calling, "Waits for its child admin_waiting since 3 h ."),
-        (Fanning, "Waits for 1 member of both since 3 h ."),
+        (
+            Fanning,
+            "Waits for 1 member of both since 3 h . "
+            "It waits for the event left since 3 h .",
+        ),
     ],
 )
 def test_the_sentence_says_what_is_waited_for(boss, workflow, text):

@@ -167,6 +167,35 @@ def test_waiting(open_wait, text):
 
 
 @pytest.mark.parametrize(
+    ("count", "member", "text"),
+    [
+        (
+            2,
+            wait(
+                kind="input", name="fine", input_type="approval", whom="group Finance"
+            ),
+            "Waits for 2 members of checks since 3 h. One of them waits for approval fine "
+            "by group Finance since 3 h.",
+        ),
+        (
+            1,
+            wait(kind="event", name="paid", until=NOON + days(3)),
+            "Waits for 1 member of checks since 3 h. It waits for the event paid "
+            "since 3 h, gives up in 3 d.",
+        ),
+        (
+            1,
+            wait(kind="sleep", until=NOON + days(3)),
+            "Waits for 1 member of checks since 3 h. It sleeps, wakes up in 3 d.",
+        ),
+    ],
+)
+def test_waiting_for_members_says_what_one_of_them_waits_for(count, member, text):
+    facts = {"step": "checks", "open_lanes": count, "member": member}
+    assert said(status="waiting", wait=wait(kind="lanes"), **facts) == text
+
+
+@pytest.mark.parametrize(
     ("waiting_for", "due", "text"),
     [
         (

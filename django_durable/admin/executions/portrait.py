@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, Subquery
 
 from django_durable import clock
 from django_durable.admin.executions.facts import (
@@ -27,7 +27,7 @@ from django_durable.models import (
     Worker,
 )
 from django_durable.store.health.workers import alive, served_queues
-from django_durable.types import ExecutionStatus, StepStatus, WaitStatus
+from django_durable.types import ExecutionStatus, StepStatus, WaitKind, WaitStatus
 
 _UNSEEN = ("input", "data", "parent__input", "parent__data", "parent__error")
 
@@ -112,6 +112,9 @@ def _facts(row: Execution, worker: Worker | None, using: str, now: datetime) -> 
     if row.status == ExecutionStatus.WAITING:
         wait = _open_wait(row, using)
         facts = replace(facts, wait=open_wait(wait) if wait else None)
+        if wait is not None and wait.kind == WaitKind.LANES:
+            member = _wait_of_a_member(row, using)
+            facts = replace(facts, member=open_wait(member) if member else None)
     elif row.attempt > 1 and not row.is_final:
         facts = replace(facts, failure=failure_of(_last_failure(row, using)))
     if _is_overdue(row, now):
@@ -127,6 +130,14 @@ def _is_overdue(row: Execution, now: datetime) -> bool:
 def _open_wait(row: Execution, using: str) -> Wait | None:
     waits = Wait.objects.using(using).filter(execution=row, lane=None)
     return waits.filter(status=WaitStatus.OPEN).select_related("input").first()
+
+
+def _wait_of_a_member(row: Execution, using: str) -> Wait | None:
+    """Return what a lane waits for: what comes to its end first, or is the oldest."""
+    waits = Wait.objects.using(using).filter(execution=row, status=WaitStatus.OPEN)
+    found = waits.exclude(lane=None).exclude(kind=WaitKind.LANES)
+    soonest = F("until").asc(nulls_last=True)
+    return found.select_related("input").order_by(soonest, "id").first()
 
 
 def _last_failure(row: Execution, using: str) -> Step | None:
