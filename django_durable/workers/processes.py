@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -106,7 +107,9 @@ class Processes:
                 was_urgent = True
                 for process in self._running():
                     process.send_signal(URGENT)
-        return all(process.poll() == 0 for process in children)
+        # Before it works and after it has, the signal itself ends a process.
+        in_order = {0} if was_urgent else {0, -signal.SIGTERM}
+        return all(process.poll() in in_order for process in children)
 
 
 def _command(options: Options, verbosity: int) -> list[str]:

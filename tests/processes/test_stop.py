@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -14,6 +15,10 @@ from django_durable.models import Execution, Worker
 from tests.processes.worker_processes import eventually
 from tests.testapp import journal
 from tests.testapp.workflows import Asleep, Expectant, Quick, Slow
+
+needs_proc = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="reads /proc"
+)
 
 
 @pytest.fixture
@@ -62,6 +67,21 @@ def test_a_step_may_end_when_all_processes_are_told_to_stop_at_once(running):
     assert worker.wait(15) == 0
     execution.refresh_from_db()
     assert (execution.status, execution.current_step) == ("pending", "follow")
+
+
+@needs_proc
+def test_processes_that_have_not_begun_yet_stop_in_good_order(start_worker):
+    parent = start_worker("--processes=2")
+    eventually(lambda: len(children_of(parent.pid)) == 2, within=20)
+
+    parent.send(signal.SIGTERM)
+
+    assert parent.wait(15) == 0
+
+
+def children_of(pid):
+    """Return the processes that a process has started, from the moment they exist."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def worker_pids():
@@ -131,7 +151,7 @@ def test_a_child_that_was_killed_is_started_anew(start_worker):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
+@needs_proc
 def test_a_thousand_executions_that_wait_hold_nothing(start_worker):
     durable.start_many(Asleep, [{}] * 500)
     durable.start_many(Expectant, [{}] * 500)
