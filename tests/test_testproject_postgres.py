@@ -14,6 +14,8 @@ import pytest
 
 from testproject import database_urls, postgres
 
+pytestmark = pytest.mark.thorough
+
 
 def ask(server: postgres.Server, question: str) -> object:
     with psycopg.connect(server.url) as connection:

@@ -40,6 +40,7 @@ from tests.factories import claim, drain, fresh, reap, run
 from tests.processes.worker_processes import eventually
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(240),
 ]

@@ -18,7 +18,11 @@ from tests.composition.crashing import DiesAt, drain_with
 from tests.composition.random_graphs import Expected, Undoable, build, matches, plans
 from tests.factories import NOON
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(0)]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.django_db,
+    pytest.mark.timeout(0),
+]
 
 EXAMPLES = int(os.environ.get("DURABLE_RANDOM_GRAPHS", "60"))
 

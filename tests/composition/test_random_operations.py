@@ -38,7 +38,11 @@ from django_durable.models import Execution, InputRequest, Wait
 from django_durable.store.health import examine
 from tests.factories import NOON, claim, reap, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(0)]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.django_db,
+    pytest.mark.timeout(0),
+]
 
 EXAMPLES = int(os.environ.get("DURABLE_RANDOM_OPERATIONS", "12"))
 STEADY = Retry(max_attempts=2, base=seconds(1), jitter=0)

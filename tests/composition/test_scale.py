@@ -18,7 +18,11 @@ from django_durable import Each, Fail, Workflow, step
 from django_durable.models import Execution
 from tests.factories import claim, counted, drain, fresh, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.django_db,
+    pytest.mark.timeout(900),
+]
 
 MEASURED = 150
 MANY = int(os.environ.get("DURABLE_MANY_ITEMS", "0"))

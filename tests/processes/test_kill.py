@@ -49,6 +49,7 @@ def kill_one(workers: list, start_worker) -> None:
     workers.append(start_worker("--concurrency=4"))
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_nothing_is_lost_or_done_twice_when_workers_are_killed(
     start_worker, configure, environment
@@ -117,6 +118,7 @@ def test_others_have_a_dead_workers_executions_within_5_s(
     assert Execution.objects.get().result["held_by"] == heir.pid
 
 
+@pytest.mark.thorough
 def test_a_step_that_kills_its_workers_fails_and_holds_nobody_up(
     start_worker, configure, environment
 ):

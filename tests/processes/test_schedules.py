@@ -24,6 +24,7 @@ MISSED = 60
 SECONDS = int(os.environ.get("DURABLE_SCHEDULE_SECONDS", "8"))
 
 
+@pytest.mark.thorough
 def test_each_fire_time_starts_once_while_processes_race_and_die(
     configure, start_worker
 ):
@@ -70,6 +71,7 @@ def assert_each_fire_time_once(names, since):
     assert set(fired.values()) == {1}
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(60 + 2 * SECONDS)
 def test_each_second_starts_once_while_one_of_two_processes_is_killed(
     configure, environment, start_worker

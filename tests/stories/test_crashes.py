@@ -35,6 +35,7 @@ from tests.stories.crashing import (
 )
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.usefixtures("transactional_db"),
     pytest.mark.timeout(600),
 ]

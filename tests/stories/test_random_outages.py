@@ -22,7 +22,11 @@ from tests.factories import empty_tables
 from tests.stories import crashing
 from tests.stories.crashing import KEY, Crash, Fault, play, start_over
 
-pytestmark = [pytest.mark.usefixtures("transactional_db"), pytest.mark.timeout(0)]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("transactional_db"),
+    pytest.mark.timeout(0),
+]
 
 EXAMPLES = int(os.environ.get("DURABLE_RANDOM_OUTAGES", "10"))
 FAULTS = {
