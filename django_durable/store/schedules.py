@@ -43,7 +43,8 @@ def create(
             raise
         raise InvalidSchedule(
             f"There is a schedule called {name!r} already. Change it with "
-            "update_schedule(), or give this one another name."
+            "update_schedule(), or give this one another name.",
+            option="name",
         ) from None
     return get(name, using=using)
 
