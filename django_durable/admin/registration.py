@@ -6,8 +6,10 @@ from django.contrib import admin
 
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.admin import ExecutionAdmin
+from django_durable.admin.overview.page import OverviewAdmin, OverviewPage
 from django_durable.models import Execution, InputRequest, Schedule, Worker
 
+admin.site.register(OverviewPage, OverviewAdmin)
 admin.site.register(Execution, ExecutionAdmin)
 
 

@@ -96,7 +96,7 @@ def _kinds(found: Iterable[_Failure]) -> Iterator[FailureKind]:
     for row in found:
         alike.setdefault(row.kind, []).append(row)
     for (workflow, type_, step), rows in alike.items():
-        newest = max(rows, key=lambda row: row.at)
+        newest = max(rows, key=lambda row: (row.at, row.id))
         yield FailureKind(
             workflow=workflow,
             type=type_,

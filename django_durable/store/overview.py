@@ -40,8 +40,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 class QueueCounts:
     """One queue: rows that are due, that run, and executions that wait.
 
-    ``oldest`` is since when the first of the due ones is due. ``waiting`` are those that
-    wait for somebody or something, and those that are due later.
+    ``oldest`` is since when the first of the due ones is due, among so many as are
+    counted, in the order of claims. ``waiting`` are those that wait for somebody or
+    something, and those that are due later.
     """
 
     name: str
@@ -150,8 +151,12 @@ def _open(
         for one in held
         if one.status == ExecutionStatus.RUNNING and not one.is_lane
     )
-    counts = {status.value: found["open", status] for status in NOT_RUNNING}
-    return {ExecutionStatus.RUNNING.value: running, **counts}
+    pending, *others = NOT_RUNNING
+    return {
+        pending.value: found["open", pending],
+        ExecutionStatus.RUNNING.value: running,
+        **{status.value: found["open", status] for status in others},
+    }
 
 
 def _sums(counts: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:

@@ -28,9 +28,21 @@ register.filter("icon", badges.icon)
 
 
 @register.filter
-def badge(status: str) -> SafeString:
-    """Return a status as icon and word."""
-    return badges.badge(status)
+def badge(status: str, label: str = "") -> SafeString:
+    """Return a status as icon and word; ``label`` is another word for it."""
+    return badges.badge(status, label)
+
+
+@register.filter
+def up_to(number: int) -> str:
+    """Return a count that went no further than it had to: ``12``, ``10,000+``."""
+    return words.up_to(number)
+
+
+@register.filter
+def as_json(tree: Any) -> str:
+    """Return a stored tree as JSON, to be escaped."""
+    return display.pretty(tree)
 
 
 @register.filter
@@ -52,24 +64,33 @@ def durable_url(context: Context, view: str, *args: Any, **query: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def durable_query(context: Context, view: str, query: Mapping[str, Any]) -> str:
+    """Return the address of a list with filters that were put together elsewhere."""
+    return instances.url(context["durable"], view, **query)
+
+
+@register.simple_tag(takes_context=True)
 def execution(context: Context, id_: UUID, text: str = "") -> SafeString:
     """Return a link to an execution."""
     return display.execution_link(id_, text, durable=context["durable"])
 
 
 @register.simple_tag(takes_context=True)
-def live_region(context: Context, state: str, announce: str = "") -> SafeString:
+def live_region(
+    context: Context, state: str, announce: str = "", *, url: str = ""
+) -> SafeString:
     """Return the attributes that make an element a region (see ``admin.live``).
 
     Give the element an id of its own. ``state`` is ``on``, ``slow`` or ``ended``.
-    ``announce`` is read to those who cannot see the page, whenever it changes.
+    ``announce`` is read to those who cannot see the page, whenever it changes. ``url``:
+    where it is found, if the page has several.
     """
     return format_html(
         'data-live="{}" data-announce="{}" data-hx-get="{}" '
         'data-hx-trigger="durable:refresh" data-hx-swap="outerMorph"',
         state,
         announce,
-        context["live_url"],
+        url or context["live_url"],
     )
 
 

@@ -9,15 +9,13 @@ import pytest
 
 import django_durable as durable
 from django_durable import Workflow, clock, hours, minutes, seconds, step
-from django_durable.ids import new_id
 from django_durable.models import Execution, Worker
-from django_durable.models.fields import Encoded
 from django_durable.store import bounded, failures, leases, workers
 from django_durable.store.bounded import CountUpTo, EarliestOf, evaluate, first_of_each
 from django_durable.store.failures import MOST_READ
 from django_durable.store.overview import overview
 from django_durable.store.throughput import past_hour
-from tests.factories import NOON, WORKER, counted
+from tests.factories import NOON, WORKER, counted, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -35,22 +33,8 @@ def noon():
         yield frozen
 
 
-def store(count: int = 1, **columns) -> list[Execution]:
-    """Store executions as they would be, without running them."""
-    made = {
-        "workflow": "overseen",
-        "queue": "default",
-        "home_queue": "default",
-        "input": Encoded({}),
-        "data": Encoded({}),
-        "created_at": NOON - hours(2),
-        **columns,
-    }
-    return ROWS.bulk_create([Execution(id=new_id(), **made) for _ in range(count)])
-
-
 def ended(count: int = 1, *, ago: timedelta, status: str = "completed", **columns):
-    return store(count, status=status, completed_at=NOON - ago, **columns)
+    return stored(count, status=status, completed_at=NOON - ago, **columns)
 
 
 def failed(count: int = 1, *, ago: timedelta = timedelta(minutes=5), **error):
@@ -62,7 +46,7 @@ def failed(count: int = 1, *, ago: timedelta = timedelta(minutes=5), **error):
 
 
 def test_a_count_goes_no_further_than_it_is_told():
-    store(5)
+    stored(5)
 
     found = evaluate(
         {
@@ -88,7 +72,7 @@ def test_questions_are_answered_in_one_statement():
 
 def test_the_earliest_moment_comes_back_as_a_moment():
     for ago in (1, 3, 2):
-        store(available_at=NOON - hours(ago))
+        stored(available_at=NOON - hours(ago))
     in_order = ROWS.order_by("available_at")
 
     found = evaluate(
@@ -104,7 +88,7 @@ def test_the_earliest_moment_comes_back_as_a_moment():
 
 def test_the_first_rows_of_each_part_are_read_in_one_statement():
     for priority in (1, 2, 3):
-        store(3, priority=priority)
+        stored(3, priority=priority)
     parts = [
         ROWS.filter(priority=priority).order_by("-pk").values_list("pk", "priority")
         for priority in (1, 3)
@@ -130,12 +114,12 @@ def test_the_first_rows_of_each_part_are_read_in_one_statement():
 
 
 def test_open_executions_are_counted_by_status_and_lanes_are_not():
-    store(2, status="pending", available_at=NOON - seconds(5))
-    store(3, status="waiting")
-    store(1, status="paused")
-    store(4, status="running", leased_by=WORKER)
-    store(5, status="running", leased_by=WORKER, is_lane=True)
-    store(6, status="waiting", is_lane=True)
+    stored(2, status="pending", available_at=NOON - seconds(5))
+    stored(3, status="waiting")
+    stored(1, status="paused")
+    stored(4, status="running", leased_by=WORKER)
+    stored(5, status="running", leased_by=WORKER, is_lane=True)
+    stored(6, status="waiting", is_lane=True)
 
     found = overview(using="default")
 
@@ -163,12 +147,12 @@ def test_what_ended_in_the_past_day_is_counted_without_children():
 
 
 def test_each_queue_tells_what_is_due_since_when_what_runs_and_what_waits():
-    store(2, available_at=NOON - minutes(5))
-    store(1, available_at=NOON - minutes(9), is_lane=True)
-    store(1, available_at=NOON + minutes(5))
-    store(3, status="waiting", available_at=NOON + hours(1))
-    store(1, queue="other", available_at=NOON - hours(3), priority=9)
-    store(1, queue="other", status="running", leased_by=WORKER)
+    stored(2, available_at=NOON - minutes(5))
+    stored(1, available_at=NOON - minutes(9), is_lane=True)
+    stored(1, available_at=NOON + minutes(5))
+    stored(3, status="waiting", available_at=NOON + hours(1))
+    stored(1, queue="other", available_at=NOON - hours(3), priority=9)
+    stored(1, queue="other", status="running", leased_by=WORKER)
 
     default, idle, other = overview(queues=["idle"], using="default").queues
 
@@ -180,9 +164,9 @@ def test_each_queue_tells_what_is_due_since_when_what_runs_and_what_waits():
 
 
 def test_a_queue_is_found_that_nobody_has_heard_of():
-    store(2, queue="forgotten", available_at=NOON)
-    store(2, queue="Zürich", available_at=NOON)
-    store(1, queue="", available_at=NOON)
+    stored(2, queue="forgotten", available_at=NOON)
+    stored(2, queue="Zürich", available_at=NOON)
+    stored(1, queue="", available_at=NOON)
 
     names = [queue.name for queue in overview(using="default").queues]
 
@@ -206,8 +190,8 @@ def test_running_executions_are_counted_by_worker():
 @pytest.mark.parametrize("count", [0, 300])
 def test_the_number_of_statements_does_not_follow_that_of_executions(count):
     Worker.objects.all().delete()
-    store(count, available_at=NOON)
-    store(count, status="waiting")
+    stored(count, available_at=NOON)
+    stored(count, status="waiting")
     failed(count)
     ended(count, ago=minutes(3))
 
@@ -236,7 +220,7 @@ def test_failures_of_one_kind_are_told_together_with_the_newest():
 
     first, *others = found.kinds
     assert (first.workflow, first.type, first.step) == (
-        "overseen",
+        "stored",
         "ConnectionError",
         "pay",
     )
