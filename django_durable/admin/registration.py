@@ -7,10 +7,12 @@ from django.contrib import admin
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.admin import ExecutionAdmin
 from django_durable.admin.overview.page import OverviewAdmin, OverviewPage
+from django_durable.admin.schedules.admin import ScheduleAdmin
 from django_durable.models import Execution, InputRequest, Schedule, Worker
 
 admin.site.register(OverviewPage, OverviewAdmin)
 admin.site.register(Execution, ExecutionAdmin)
+admin.site.register(Schedule, ScheduleAdmin)
 
 
 @admin.register(InputRequest)
@@ -21,23 +23,6 @@ class InputRequestAdmin(DurableAdmin):
     list_select_related = ("execution", "answered_by")
     list_filter = ("status", "type")
     ordering = ("-id",)
-
-
-@admin.register(Schedule)
-class ScheduleAdmin(DurableAdmin):
-    """Schedules, and how they fare."""
-
-    list_display = (
-        "name",
-        "workflow",
-        "description",
-        "enabled",
-        "next_fire_at",
-        "last_fire_at",
-        "failure_count",
-    )
-    list_filter = ("enabled",)
-    search_fields = ("name", "workflow")
 
 
 @admin.register(Worker)

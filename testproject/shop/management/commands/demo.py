@@ -27,6 +27,7 @@ from testproject.shop.console import columns_of, fit
 from testproject.shop.customers import write_to_all
 from testproject.shop.models import Order
 from testproject.shop.orders import BUNDLED, place, read_orders
+from testproject.shop.reports import schedule_reports
 
 _HEADER = ("order", "customer", "total", "outcome")
 _WIDEST = 28
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         self._head("2. The orders")
         self._load(given["file"])
         self._start_campaign()
+        self._schedule_reports()
 
         self._head("3. The workers")
         self._work()
@@ -107,6 +109,10 @@ class Command(BaseCommand):
         if campaign.created:
             customers = len(campaign.input["customers"])
             self.stdout.write(f"1 campaign started, for {customers} customers.")
+
+    def _schedule_reports(self) -> None:
+        for schedule in schedule_reports():
+            self.stdout.write(f"{schedule.name}: {schedule.description}")
 
     def _work(self) -> None:
         started = time.monotonic()
