@@ -8,6 +8,7 @@ from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions.admin import ExecutionAdmin
 from django_durable.admin.overview.page import OverviewAdmin, OverviewPage
 from django_durable.admin.schedules.admin import ScheduleAdmin
+from django_durable.admin.workers.admin import WorkerAdmin
 from django_durable.models import Execution, InputRequest, Schedule, Worker
 
 admin.site.register(OverviewPage, OverviewAdmin)
@@ -25,8 +26,4 @@ class InputRequestAdmin(DurableAdmin):
     ordering = ("-id",)
 
 
-@admin.register(Worker)
-class WorkerAdmin(DurableAdmin):
-    """Worker processes."""
-
-    list_display = ("__str__", "started_at", "beat_at", "expires_at", "is_dead")
+admin.site.register(Worker, WorkerAdmin)
