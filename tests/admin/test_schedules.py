@@ -698,3 +698,20 @@ def test_past_fire_times_end_where_the_schedule_begins(nightly):
     Schedule.objects.update(created_at=NOON - hours(11))
 
     assert timetable.past(fresh(nightly)) == [datetime(2030, 3, 1, 2, 0, tzinfo=UTC)]
+
+
+def test_what_is_done_to_a_schedule_of_another_instance_stays_there(
+    boss, nightly, settings
+):
+    settings.DURABLE = {
+        "default": {"DATABASE": "elsewhere"},
+        "reports": {"DATABASE": "default"},
+    }
+    listed = text_of(boss.get(LIST, {"durable": "reports"}))
+    disable = f"{address_of(nightly, 'disable')}?durable=reports"
+
+    answer = boss.post(disable)
+
+    assert f'formaction="{disable}"' in listed
+    assert answer["Location"] == f"{address_of(nightly)}?durable=reports"
+    assert not fresh(nightly).enabled
