@@ -19,9 +19,8 @@ from django.db.models import Count, Subquery
 from django_durable import clock
 from django_durable.models import Execution, Worker
 from django_durable.models.execution import FINAL, NOT_RUNNING, ExecutionQuerySet
-from django_durable.store import leases
+from django_durable.store import leases, schedules
 from django_durable.store.bounded import MOST, CountUpTo, EarliestOf, evaluate
-from django_durable.store.health import schedules
 from django_durable.store.health.workers import alive, served_queues
 from django_durable.types import ExecutionStatus
 
@@ -59,7 +58,6 @@ class Overview:
     No count goes beyond ``bounded.MOST``. ``running`` counts by worker, ``open`` by
     status, ``ended`` by status what ended in the day before ``at``. ``ended`` and
     ``failures``, of the hour before, leave out children: the parent tells of them.
-    ``schedules_due`` is ``None`` where there are no schedules.
     """
 
     at: datetime
@@ -68,7 +66,7 @@ class Overview:
     running: Mapping[UUID, int]
     open: Mapping[str, int]
     ended: Mapping[str, int]
-    schedules_due: int | None
+    schedules_due: int
     failures: int
 
 
@@ -103,7 +101,7 @@ def overview(*, queues: Iterable[str] = (), using: str) -> Overview:
         running=_sums((one.worker, one.count) for one in held),
         open=_open(held, found),
         ended={status.value: found["ended", status] for status in FINAL},
-        schedules_due=_schedules_due(using),
+        schedules_due=schedules.rows(using).due().count(),
         failures=sum(found["failed", status] for status in UNSUCCESSFUL),
     )
 
@@ -198,10 +196,3 @@ def _queues_with_work(using: str) -> list[str]:
     with connections[using].cursor() as cursor:
         cursor.execute(_NAMES.format(table=table, most=MOST_QUEUES))
         return [name for (name,) in cursor.fetchall()]
-
-
-def _schedules_due(using: str) -> int | None:
-    found = schedules.schedules(using=using)
-    if found is None:
-        return None
-    return found.filter(enabled=True, next_fire_at__lte=clock.db_now()).count()
