@@ -109,6 +109,11 @@ class Schedule(models.Model):
         return self.enabled and due is not None and clock.now() - due > LATE
 
     @property
+    def is_well(self) -> bool:
+        """Whether it fires, and what it fires could be started."""
+        return self.enabled and not (self.is_late or self.failure_count)
+
+    @property
     def is_code(self) -> bool:
         """Whether it is written in the code (``@schedule``)."""
         return self.code is not None

@@ -115,6 +115,25 @@ def test_the_list_tells_when_each_fires_and_how_it_fared(boss, nightly):
     assert "14 h" in found
 
 
+def test_one_that_was_only_triggered_says_so_beside_its_last_execution(boss, nightly):
+    durable.trigger_schedule("nightly")
+
+    found = text_of(boss.get(LIST))
+
+    assert "pending</span> triggered" in found
+
+
+def test_a_schedule_and_its_workflow_lead_to_each_other(boss, nightly):
+    workflow = reverse("admin:django_durable_workflow_change", args=[nightly.workflow])
+    Schedule.objects.filter(pk=nightly.pk).update(failure_count=2)
+
+    assert f'<a href="{workflow}">' in text_of(boss.get(address_of(nightly)))
+    for page in (workflow, reverse("admin:django_durable_workflow_changelist")):
+        found = text_of(boss.get(page))
+        assert f'<a href="{address_of(nightly)}">nightly</a>' in found
+        assert "failing" in found
+
+
 def test_a_schedule_that_fails_says_why_in_the_list_and_is_found_by_its_state(
     boss, nightly
 ):

@@ -199,8 +199,11 @@ class ScheduleAdmin(DurableAdmin):
     def last(self, row: Schedule) -> SafeString:
         """Show how the last execution fared, and when it was due."""
         status: str | None = getattr(row, "last_status", None)
-        badge = badges.badge(status) if status else ""
-        return format_html("{} {}", badge, moments.ago(row.last_fire_at))
+        if status is None:
+            return moments.ago(row.last_fire_at)
+        is_fired = row.last_fire_at is not None
+        at = moments.ago(row.last_fire_at) if is_fired else _("triggered")
+        return format_html("{} {}", badges.badge(status), at)
 
 
 def _rendered(name: str, row: Schedule, **context: Any) -> SafeString:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from django_durable.admin import history, instances, live
 from django_durable.admin.base import DurableAdmin
+from django_durable.admin.catalogue.listing import url_of
 from django_durable.admin.executions.stored import as_json
 from django_durable.admin.payloads import Payload, payload_of, whole, with_payloads
 from django_durable.admin.permissions import rights_of, schedule_rights_of
@@ -44,6 +45,7 @@ def view(model_admin: DurableAdmin, request: HttpRequest, id_: UUID) -> HttpResp
         "catch_up": dict(CATCH_UPS).get(row.catch_up, row.catch_up),
         "upcoming": upcoming(row.cron, row.timezone),
         "zone": zone_of(row.timezone),
+        "workflow_url": url_of(row.workflow, model_admin.place(request)),
         "tag": f"schedule:{row.name}",
         "here": timezone.get_current_timezone_name(),
         "firings": found,
