@@ -112,7 +112,14 @@ class InputNotFound(DurableError):
 
 
 class InvalidSchedule(DurableError):
-    """A schedule was refused: its cron, time zone, workflow, input or name."""
+    """A schedule was refused; nothing was stored.
+
+    ``errors`` maps options (``"__all__"`` for the whole) to lists of messages.
+    """
+
+    def __init__(self, message: str, *, option: str = "__all__") -> None:
+        super().__init__(message)
+        self.errors: dict[str, list[str]] = {option: [message]}
 
 
 class ScheduleNotFound(DurableError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,12 @@ from django.apps import apps
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from django_durable import clock
 from django_durable.conf import get_settings
 from django_durable.engine.transitions import TRANSITIONS
+from django_durable.ids import new_id
 from django_durable.models import Execution
+from django_durable.models.fields import Encoded
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Watchdog
 from django_durable.store import leases, workers
@@ -70,6 +73,21 @@ def finish(execution: Execution, *queues: str) -> Execution:
     """Run all that is due, and return the execution as it is stored then."""
     drain(*queues)
     return fresh(execution)
+
+
+def stored(count: int = 1, **columns: Any) -> list[Execution]:
+    """Store executions as they would be an hour after they were made, without running."""
+    made = {
+        "workflow": "stored",
+        "queue": "default",
+        "home_queue": "default",
+        "input": Encoded({}),
+        "data": Encoded({}),
+        "created_at": clock.now() - timedelta(hours=1),
+        **columns,
+    }
+    rows = [Execution(id=new_id(), **made) for _ in range(count)]
+    return Execution.rows.bulk_create(rows)
 
 
 def attempts(execution: Execution) -> list[tuple[str, int, str]]:

@@ -27,9 +27,6 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
-    payload_fields: tuple[str, ...] = ()
-    """Fields that are left out for those who may not see payloads."""
-
     class Media:
         css = {"all": (STYLE,)}
         js = tuple(Script(name, defer=True) for name in SCRIPTS)
@@ -40,13 +37,6 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             instance_of(request).database
         )
         return rows
-
-    def get_exclude(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Leave out payloads where Django's own page shows a row."""
-        is_hidden = not rights_of(request.user).see_payloads
-        return self.payload_fields if is_hidden else ()
 
     def has_add_permission(
         self, request: HttpRequest, obj: Model | None = None

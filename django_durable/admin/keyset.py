@@ -21,24 +21,32 @@ MOST_SELECTED = 500
 """Rows that one action takes on at once, when all that match are selected."""
 
 
-class KeysetChangeList(ChangeList):
-    """Django's list, turned by ``?after=<id>`` and ``?before=<id>``."""
+class LiveChangeList(ChangeList):
+    """Django's list, in whose address there are parameters that are no filters."""
 
-    newer_url: str | None = None
-    older_url: str | None = None
-    is_first_page: bool = True
+    others: tuple[str, ...] = (live.PARAMETER,)
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Any]:
-        """Return all that match, after taking out parameters that are no filters."""
-        ours = [AFTER, BEFORE, live.PARAMETER]
+        """Return all that match, after taking those parameters out."""
+        ours = list(self.others)
         if not instances.are_several():
             ours.append(instances.PARAMETER)
         for name in ours:
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
         return super().get_queryset(request, exclude_parameters)
+
+
+class KeysetChangeList(LiveChangeList):
+    """Django's list, turned by ``?after=<id>`` and ``?before=<id>``."""
+
+    others = (AFTER, BEFORE, live.PARAMETER)
+
+    newer_url: str | None = None
+    older_url: str | None = None
+    is_first_page: bool = True
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Return the one order there is."""

@@ -1,10 +1,10 @@
 """Parts of pages that keep themselves up to date.
 
 A *region* is an element with ``{% live_region %}`` in its tag. ``live.js`` asks for it
-again, with ``?_live=1``: every two seconds while the region says that it is ``on``, more
-seldom when it is ``slow``, never when it has ``ended``. The answer is the region alone, or
-304 when nothing in it has changed. Texts in ``<time>`` do not count as changes: the
-script keeps them up to date by itself.
+again, with ``?_live=1``, or its name on a page of several: every two seconds while the
+region says that it is ``on``, more seldom when it is ``slow``, never when it has
+``ended``. The answer is the region alone, or 304 when nothing in it has changed. Texts in
+``<time>`` do not count as changes: the script keeps them up to date by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.template.loader import render_to_string
 
 PARAMETER = "_live"
+WHOLE = "1"
+"""The name of the region of a page that has only one."""
 
 ON, SLOW, ENDED = "on", "slow", "ended"
 
@@ -29,10 +31,15 @@ def wants_region(request: HttpRequest) -> bool:
     return PARAMETER in request.GET
 
 
-def region_url(request: HttpRequest) -> str:
+def part_of(request: HttpRequest) -> str:
+    """Return the name of the region that a request asks for, empty for the whole page."""
+    return request.GET.get(PARAMETER, "")
+
+
+def region_url(request: HttpRequest, part: str = WHOLE) -> str:
     """Return where the region of the page of this request is found."""
     query = request.GET.copy()
-    query[PARAMETER] = "1"
+    query[PARAMETER] = part
     return f"{request.path}?{query.urlencode()}"
 
 

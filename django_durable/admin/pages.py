@@ -6,6 +6,7 @@ because it is kept out of the registry of models, as that of ``MigrationRecorder
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps.registry import Apps
@@ -16,6 +17,7 @@ from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 
+from django_durable.admin import live
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.permissions import APP, rights_of
 
@@ -49,10 +51,13 @@ def page(
 class PageAdmin(DurableAdmin):
     """A page for those who may see executions, unless it says otherwise.
 
-    Give it a ``template`` and ``get_page_context``, and override ``may_view``.
+    Give it a ``template`` and ``get_page_context``, and override ``may_view``. One that
+    has ``regions``, templates of what keeps itself up to date by their names, has a
+    ``get_region_context`` too.
     """
 
     template: str
+    regions: Mapping[str, str] = {}
 
     def may_view(self, request: HttpRequest) -> bool:
         """Say whether the page is there for this user."""
@@ -60,6 +65,10 @@ class PageAdmin(DurableAdmin):
 
     def get_page_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what the template needs besides what every page has."""
+        raise NotImplementedError
+
+    def get_region_context(self, request: HttpRequest, name: str) -> dict[str, Any]:
+        """Return what the template of a region needs."""
         raise NotImplementedError
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -76,8 +85,13 @@ class PageAdmin(DurableAdmin):
         return [path("", view, name=f"{APP}_{self.opts.model_name}_changelist")]
 
     def page_view(self, request: HttpRequest) -> HttpResponse:
-        """Show the page."""
+        """Show the page, or a region of it."""
         self.require(self.may_view(request))
+        part = live.part_of(request)
+        if part in self.regions:
+            shared = self.shared_context(request)
+            context = {**shared, **self.get_region_context(request, part)}
+            return live.region_response(request, self.regions[part], context)
         return self.render(
             request,
             self.template,

@@ -234,11 +234,13 @@ def _checked_changes(
     row: Schedule, changes: Mapping[str, Any], settings: Settings
 ) -> dict[str, Any]:
     """Return the columns of ``changes``; raises ``InvalidSchedule``."""
-    try:
-        for option, value in changes.items():
+    for option, value in changes.items():
+        try:
             check_option(option, value)
-    except ValueError as error:
-        raise InvalidSchedule(f"The schedule {row.name!r} has {error}") from None
+        except ValueError as error:
+            raise InvalidSchedule(
+                f"The schedule {row.name!r} has {error}", option=option
+            ) from None
     columns = dict(changes)
     if changes.keys() & {"cron", "timezone"} or changes.get("enabled"):
         _refuse_timing(
@@ -252,9 +254,10 @@ def _checked_changes(
 
 
 def _refuse_timing(expression: str, timezone: str) -> None:
-    problem = cron.validate(expression) or cron.validate_timezone(timezone)
-    if problem:
-        raise InvalidSchedule(problem)
+    if problem := cron.validate(expression):
+        raise InvalidSchedule(problem, option="cron")
+    if problem := cron.validate_timezone(timezone):
+        raise InvalidSchedule(problem, option="timezone")
 
 
 def _input_tree(
@@ -269,5 +272,7 @@ def _input_tree(
             workflow_of(workflow), input, max_bytes=settings.max_payload_bytes
         )
     except InvalidInput as error:
-        raise InvalidSchedule(f"{workflow} refuses the input: {error}") from error
+        raise InvalidSchedule(
+            f"{workflow} refuses the input: {error}", option="input"
+        ) from error
     return tree

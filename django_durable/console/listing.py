@@ -20,6 +20,7 @@ from django_durable.console.words import (
     moment,
     parse_since,
     relative,
+    up_to,
 )
 from django_durable.models import Execution
 from django_durable.store import answering, queries
@@ -29,35 +30,29 @@ from django_durable.types import ExecutionStatus
 
 def status(given: dict[str, Any]) -> Answer:
     """Show queues, workers, due schedules, and the failures of the last hour."""
-    found = overview(using=get_settings(given["durable"]).database)
-    return Answer(
-        blocks=_status_blocks(found, given["durable"]), objects=[overview_object(found)]
-    )
+    settings = get_settings(given["durable"])
+    found = overview(queues=settings.queues, using=settings.database)
+    return Answer(blocks=_status_blocks(found), objects=[overview_object(found)])
 
 
-def _status_blocks(found: Overview, durable: str) -> list[Block]:
-    # A queue that is configured is shown also when nothing is in it.
-    counts = {queue.name: queue for queue in found.queues}
+def _status_blocks(found: Overview) -> list[Block]:
     queues = Table(
         ("QUEUE", "CLAIMABLE", "RUNNING", "WAITING", "OLDEST"),
         [
             (
-                name,
-                f"{queue.claimable:,}" if queue else "0",
-                f"{queue.running:,}" if queue else "0",
-                f"{queue.waiting:,}" if queue else "0",
-                duration(found.at - queue.oldest)
-                if queue and queue.oldest
-                else NOTHING,
+                queue.name,
+                up_to(queue.claimable),
+                f"{queue.running:,}",
+                up_to(queue.waiting),
+                duration(found.at - queue.oldest) if queue.oldest else NOTHING,
             )
-            for name in sorted({*counts, *get_settings(durable).queues})
-            for queue in [counts.get(name)]
+            for queue in found.queues
         ],
         numbers=(1, 2, 3, 4),
     )
     blocks: list[Block] = [queues, "", *_worker_blocks(found)]
     blocks.append(f"Schedules due: {found.schedules_due:,}")
-    blocks.append(f"Failed in the last hour: {found.failures:,}")
+    blocks.append(f"Failed in the last hour: {up_to(found.failures)}")
     return blocks
 
 

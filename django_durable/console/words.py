@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from django_durable.console.answers import UsageError
+from django_durable.store.bounded import MOST
 
 NOTHING = "—"
 
@@ -93,3 +94,8 @@ def relative(value: datetime | None, now: datetime) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 execution``, ``2,000 executions``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def up_to(number: int, most: int = MOST) -> str:
+    """Return a count that went no further than ``most``: ``12``, ``10,000+``."""
+    return f"{number:,}+" if number >= most else f"{number:,}"

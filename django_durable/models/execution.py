@@ -25,6 +25,21 @@ FINAL = (
 )
 """Statuses that nothing but an operator's ``retry`` leaves."""
 
+UNSUCCESSFUL = (
+    ExecutionStatus.FAILED,
+    ExecutionStatus.COMPENSATED,
+    ExecutionStatus.COMPENSATION_FAILED,
+)
+"""Statuses in which an execution ends that has failed."""
+
+NOT_RUNNING = (
+    ExecutionStatus.PENDING,
+    ExecutionStatus.WAITING,
+    ExecutionStatus.PAUSED,
+    ExecutionStatus.COMPENSATING,
+)
+"""Open statuses but the one in which a worker holds every execution."""
+
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
     """The questions that are asked about executions."""
@@ -61,6 +76,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         # Ids are ordered by time too, and have an index. The minute is for clocks that
         # were set back between the two.
         return found.filter(pk__gte=least_id_at(moment - timedelta(minutes=1)))
+
+    def ended(self, status: str, *, since: datetime) -> Self:
+        """Executions that ended so at ``since`` or later, and are nobody's children."""
+        return self.filter(status=status, parent=None, completed_at__gte=since)
 
     def with_status(self, status: str | Iterable[str]) -> Self:
         """Executions in one status, or in one of several."""
@@ -205,6 +224,15 @@ class Execution(models.Model):
                 fields=["awaited_by", "id"],
                 name="durable_awaited_idx",
                 condition=Q(awaited_by__isnull=False),
+            ),
+            # What is open and stands still, to be counted and listed. It is written to
+            # when an execution starts, parks or is given back, never while it runs.
+            models.Index(
+                fields=["status", "queue", "available_at"],
+                name="durable_open_idx",
+                condition=Q(
+                    status__in=[status.value for status in NOT_RUNNING], is_lane=False
+                ),
             ),
             # What retention looks for: families that have ended, by their topmost member.
             models.Index(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.db import models
@@ -14,6 +14,11 @@ from django_durable.ids import new_id
 from django_durable.models.fields import PayloadField
 from django_durable.types import CatchUp, Overlap
 
+GONE_FROM_CODE = "It is no longer in the code."
+
+LATE = timedelta(minutes=1)
+"""For so long an enabled schedule may be due before something is wrong."""
+
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
     """The questions that are asked about schedules."""
@@ -21,6 +26,14 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
     def due(self) -> Self:
         """Return enabled schedules whose next fire time has come, by the database."""
         return self.filter(enabled=True, next_fire_at__lte=clock.db_now())
+
+    def in_trouble(self) -> Self:
+        """Return those that fail, were disabled by it, or are fired by nobody."""
+        late = Q(enabled=True, next_fire_at__lt=clock.due(-LATE))
+        # What a person has disabled has no reason written down.
+        is_worn_out = Q(enabled=False) & ~Q(disabled_reason__in=["", GONE_FROM_CODE])
+        fails = Q(failure_count__gt=0)
+        return self.filter(fails & (Q(enabled=True) | is_worn_out) | late)
 
     def with_now(self) -> Self:
         """Return each with ``database_now``, the database's clock when it was read."""
@@ -88,6 +101,17 @@ class Schedule(models.Model):
     def description(self) -> str:
         """When it fires, in plain English."""
         return f"{cron.describe(self.cron)} ({self.timezone})"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have fired, and nobody did it."""
+        due = self.next_fire_at
+        return self.enabled and due is not None and clock.now() - due > LATE
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it fires, and what it fires could be started."""
+        return self.enabled and not (self.is_late or self.failure_count)
 
     @property
     def is_code(self) -> bool:

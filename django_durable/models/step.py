@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_durable.ids import new_id
@@ -58,6 +59,12 @@ class Step(models.Model):
         ordering = ("started_at", "sequence", "attempt")
         indexes = (
             models.Index(fields=["execution", "sequence"], name="durable_step_idx"),
+            # What became of the work of dead workers; next to nothing is in it.
+            models.Index(
+                fields=["completed_at"],
+                name="durable_lost_step_idx",
+                condition=Q(status=StepStatus.LOST.value),
+            ),
         )
 
     def __str__(self) -> str:

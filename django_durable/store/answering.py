@@ -8,6 +8,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Va
 from django.db.models.expressions import Combinable, OrderBy
 
 from django_durable.models import InputRequest
+from django_durable.store.bounded import MOST, CountUpTo, evaluate
 
 OPEN_TO_ALL = Q(username="", group="", permission="")
 """An input that names nobody is for everyone with ``PERMISSION``."""
@@ -70,16 +71,15 @@ def inbox(found: QuerySet[InputRequest], user: Any) -> QuerySet[Any, Any]:
     return judged(found, user).filter(is_answerable=True).order_by(*soonest())
 
 
-def mine(found: QuerySet[InputRequest], user: Any) -> QuerySet[InputRequest]:
-    """Narrow ``found`` to what ``user`` is asked by name or as member of a group."""
-    return answerable_by(found, user).filter(_is_for(user))
+def counted(found: QuerySet[Any, Any], most: int = MOST) -> CountUpTo:
+    """Count open inputs, no further than ``most``, by the index of what is open."""
+    return CountUpTo(found, most, by=("until", "id"))
 
 
-def count_up_to(most: int, found: QuerySet[InputRequest]) -> int:
+def count_up_to(most: int, found: QuerySet[Any, Any]) -> int:
     """Return how many open inputs there are, counting no further than ``most``."""
-    # In the order of the index of what is open: a database that looks for any few of
-    # them may read all that was ever closed before it comes to the first.
-    return len(found.order_by("until", "id").values_list("pk", flat=True)[:most])
+    count: int = evaluate({"found": counted(found, most)}, using=found.db)["found"]
+    return count
 
 
 def _may_answer(user: Any, is_for: Q) -> Q | bool:

@@ -17,8 +17,8 @@ from django.db.models import QuerySet
 
 from django_durable import clock
 from django_durable.models import Execution, Schedule, Wait
-from django_durable.models.execution import ExecutionQuerySet
-from django_durable.types import ExecutionStatus, WaitStatus
+from django_durable.models.execution import UNSUCCESSFUL, ExecutionQuerySet
+from django_durable.types import WaitStatus
 
 MOST_COUNTED = 10_000
 """Rows that one count looks at."""
@@ -26,12 +26,6 @@ MOST_COUNTED = 10_000
 RECENT = timedelta(days=7)
 NEWEST = 20_000
 """Executions among which the newest of one workflow are looked for."""
-
-UNSUCCESSFUL = (
-    ExecutionStatus.FAILED,
-    ExecutionStatus.COMPENSATED,
-    ExecutionStatus.COMPENSATION_FAILED,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,8 @@ from django_durable.engine import scheduling
 from django_durable.exceptions import InvalidSchedule, ScheduleNotFound
 from django_durable.models import Schedule
 from django_durable.models.fields import Encoded
-from django_durable.models.schedule import ScheduleQuerySet
+from django_durable.models.schedule import GONE_FROM_CODE, ScheduleQuerySet
 from django_durable.types import Tree
-
-GONE_FROM_CODE = "It is no longer in the code."
 
 _TIMING = {"cron", "timezone"}
 
@@ -43,7 +41,8 @@ def create(
             raise
         raise InvalidSchedule(
             f"There is a schedule called {name!r} already. Change it with "
-            "update_schedule(), or give this one another name."
+            "update_schedule(), or give this one another name.",
+            option="name",
         ) from None
     return get(name, using=using)
 
@@ -187,6 +186,28 @@ def _as_code(row: Schedule) -> Tree:
         "jitter": row.jitter.total_seconds() if row.jitter is not None else None,
         "workflow": row.workflow,
     }
+
+
+def changed_by_hand(row: Schedule) -> dict[str, tuple[Any, Any]]:
+    """Return what differs from the code, by option: what is stored, what the code says.
+
+    Both as JSON. Empty for a schedule that is not written in the code.
+    """
+    stored, code = _as_code(row), row.code or {}
+    return {
+        option: (stored[option], value)
+        for option, value in code.items()
+        if option in stored and stored[option] != value
+    }
+
+
+def from_code(row: Schedule, options: Collection[str]) -> dict[str, Any]:
+    """Return options of a schedule with the values that the code gives them."""
+    code = row.code or {}
+    columns = _from_code({option: code[option] for option in options})
+    if "input" in columns:
+        columns["input"] = codec.decode(columns["input"])
+    return columns
 
 
 # --- rows -----------------------------------------------------------------------------

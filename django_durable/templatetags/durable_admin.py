@@ -37,6 +37,18 @@ def badge(status: str, label: str = "") -> SafeString:
 
 
 @register.filter
+def up_to(number: int) -> str:
+    """Return a count that went no further than it had to: ``12``, ``10,000+``."""
+    return words.up_to(number)
+
+
+@register.filter
+def as_json(tree: Any) -> str:
+    """Return a stored tree as JSON, to be escaped."""
+    return display.pretty(tree)
+
+
+@register.filter
 def took(duration: timedelta | None) -> SafeString | str:
     """Return a duration in its two largest units."""
     return moments.NOTHING if duration is None else words.duration(duration)
@@ -56,24 +68,34 @@ def durable_url(context: Context, view: str, *args: Any, **query: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def durable_query(context: Context, view: str, query: Mapping[str, Any]) -> str:
+    """Return the address of a list with filters that were put together elsewhere."""
+    place: Place = context["place"]
+    return place.url(view, **query)
+
+
+@register.simple_tag(takes_context=True)
 def execution(context: Context, id_: UUID, text: str = "") -> SafeString:
     """Return a link to an execution."""
     return display.execution_link(id_, text, place=context["place"])
 
 
 @register.simple_tag(takes_context=True)
-def live_region(context: Context, state: str, announce: str = "") -> SafeString:
+def live_region(
+    context: Context, state: str, announce: str = "", *, url: str = ""
+) -> SafeString:
     """Return the attributes that make an element a region (see ``admin.live``).
 
     Give the element an id of its own. ``state`` is ``on``, ``slow`` or ``ended``.
-    ``announce`` is read to those who cannot see the page, whenever it changes.
+    ``announce`` is read to those who cannot see the page, whenever it changes. ``url``:
+    where it is found, if the page has several.
     """
     return format_html(
         'data-live="{}" data-announce="{}" data-hx-get="{}" '
         'data-hx-trigger="durable:refresh" data-hx-swap="outerMorph"',
         state,
         announce,
-        context["live_url"],
+        url or context["live_url"],
     )
 
 

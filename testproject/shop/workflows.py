@@ -304,3 +304,21 @@ class HandleComplaint(Workflow, input_form=ComplaintForm, timeout=days(60)):
                 from_email=None,
                 recipient_list=[order.email],
             )
+
+
+class StockReport(Workflow):
+    """What was sold lately, for whoever fills the shelves."""
+
+    @step
+    def count(self, past_days=1):
+        return {"sold": warehouse.sold(within=days(past_days))}
+
+    @step(retry=5)
+    def mail(self, sold):
+        lines = [f"{count} of {sku}" for sku, count in sold.items()]
+        send_mail(
+            "Fill the shelves",
+            "\n".join(lines) or "Nothing was sold.",
+            from_email=None,
+            recipient_list=["shelves@example.com"],
+        )

@@ -15,12 +15,11 @@ pytestmark = pytest.mark.django_db
         ("execution", {"input__total__gt": "5"}),
         ("execution", {"parent__data__icontains": "secret"}),
         ("schedule", {"input__icontains": "secret"}),
-        ("worker", {"host__startswith": "a"}),
     ],
     ids=str,
 )
 def test_no_column_can_be_asked_for_in_the_address(login, model, query):
-    sam = login("view_execution", "view_schedule", "view_worker")
+    sam = login("view_execution", "view_schedule")
     address = reverse(f"admin:django_durable_{model}_changelist")
 
     assert sam.get(address, query).status_code == 400
@@ -31,7 +30,7 @@ def test_no_column_can_be_asked_for_in_the_address(login, model, query):
     [
         ("execution", {"status": "failed"}),
         ("execution", {"workflow": "x", "queue": "y", "tag": "z", "created": "24h"}),
-        ("schedule", {"enabled__exact": "1"}),
+        ("schedule", {"state": "enabled", "workflow": "x"}),
     ],
     ids=str,
 )

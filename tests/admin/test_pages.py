@@ -72,3 +72,21 @@ def test_a_page_has_the_address_of_a_list(site):
 
     assert pattern.name == "django_durable_summary_changelist"
     assert str(pattern.pattern) == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["overview", "schedule", "worker"])
+def test_pages_of_another_instance_lead_to_pages_of_it(boss, settings, name):
+    # The rows of this test are those of an instance that is not the default one.
+    settings.DURABLE = {
+        "default": {"DATABASE": "elsewhere"},
+        "reports": {"DATABASE": "default"},
+    }
+    address = f"/admin/django_durable/{name}/"
+
+    found = boss.get(address, {"durable": "reports"})
+
+    assert found.status_code == 200
+    assert found.context["durable"] == "reports"
+    assert "?durable=default" in found.text or "?durable=reports" in found.text
+    assert boss.get(address, {"durable": "nowhere"}).status_code == 404

@@ -94,6 +94,25 @@ def test_a_schedule_that_cannot_work_is_refused(arguments, options, says):
     assert durable.list_schedules() == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"cron": "61 * * * *"}, "cron"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"overlap": "no"}, "overlap"),
+        ({"jitter": timedelta(seconds=-1)}, "jitter"),
+        ({"input": {"order": "x"}}, "input"),
+    ],
+)
+def test_a_refusal_names_the_option_that_it_is_about(changes, option):
+    durable.schedule(Picky, "@daily", name="picky", input={"order": 1})
+
+    with pytest.raises(InvalidSchedule) as refused:
+        durable.update_schedule("picky", **changes)
+
+    assert refused.value.errors == {option: [str(refused.value)]}
+
+
 def test_a_name_is_taken_once_and_the_transaction_stays_usable():
     durable.schedule(Report, "@daily", name="nightly")
 

@@ -10,11 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import django_durable as durable
-from django_durable import Workflow, clock, hours, step
+from django_durable import Workflow, clock, hours, minutes, step
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Step, Wait, Worker
 from django_durable.models.fields import Encoded
-from django_durable.store import catalogue, leases, standing, workers
+from django_durable.store import catalogue, failures, leases, standing, workers
+from django_durable.store.overview import overview
+from django_durable.store.throughput import past_hour
 from tests.factories import NOON, WORKER
 
 ROWS = 20_000
@@ -52,7 +54,7 @@ def row(number: int) -> Execution:
         priority=number % 3,
         available_at=NOON + hours(number % 7) if is_open and not is_leased else None,
         leased_by=WORKER if is_leased else None,
-        completed_at=None if is_open or is_leased else NOON,
+        completed_at=None if is_open or is_leased else NOON - minutes(number),
         created_at=NOON,
         idempotency_key=f"key {number}" if number % 50 == 0 else None,
         parent_id=uuid4() if number % 300 == 0 else None,
@@ -64,7 +66,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_tables")]
 
 def plan(sql: str, params: object = ()) -> str:
     """Return the plan of one statement, as text."""
-    word = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
+    # A parenthesis after the bare word would begin its options, not a union.
+    is_server = connection.vendor == "postgresql"
+    word = "EXPLAIN (COSTS) " if is_server else "EXPLAIN QUERY PLAN "
     with connection.cursor() as cursor:
         cursor.execute(word + sql, params)
         return "\n".join(" ".join(map(str, line)) for line in cursor.fetchall())
@@ -79,7 +83,7 @@ def plans_of(do) -> list[str]:
         plan(query["sql"])
         for query in captured.captured_queries
         if table in query["sql"]
-        and query["sql"].lstrip()[:4] in ("SELE", "UPDA", "WITH")
+        and query["sql"].lstrip("\n (")[:4] in ("SELE", "UPDA", "WITH")
     ]
 
 
@@ -171,6 +175,53 @@ def primary_key() -> str:
     if connection.vendor == "postgresql":
         return "django_durable_execution_pkey"
     return "sqlite_autoindex_django_durable_execution_1"
+
+
+def test_the_overview_uses_the_indexes_of_claims_and_of_what_ended():
+    with clock.freeze(NOON):
+        plans = plans_of(lambda: overview(using="default"))
+
+    for found in plans:
+        assert f"Seq Scan on {Execution._meta.db_table}" not in found
+    assert "durable_claim_idx" in plans[-1]
+    assert "durable_ended_idx" in plans[-1]
+
+
+@pytest.mark.skipif(
+    "connection.vendor != 'postgresql'", reason="only PostgreSQL reasons about IN"
+)
+@pytest.mark.parametrize("status", ["pending", "waiting", "paused", "compensating"])
+def test_what_is_open_and_stands_still_is_found_by_its_status(status):
+    rows = Execution.objects.filter(status=status)
+
+    assert_index(plan(*_sql(rows.order_by().values("status"))), "durable_open_idx")
+    assert_index(plan(*_sql(rows.filter(queue="other"))), "durable_open_idx")
+
+
+def test_failures_are_found_by_when_they_ended():
+    def look():
+        failures.failures(NOON - hours(1), using="default")
+
+    assert_index(plans_of(look)[0], "durable_ended_idx")
+
+
+def test_what_completed_is_found_by_when_it_did():
+    for found in plans_of(lambda: past_hour(NOON, using="default")):
+        assert_index(found, "durable_ended_idx")
+
+
+def test_lost_attempts_are_found_by_their_index():
+    rows = Step.objects.filter(status="lost", completed_at__gte=NOON)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # The table is empty; what matters is that the index could serve.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+    assert "durable_lost_step_idx" in rows.order_by("-completed_at").explain()
+
+
+def _sql(rows) -> tuple[str, object]:
+    return rows.query.sql_with_params()
 
 
 def test_a_key_is_found_by_its_index():

@@ -254,7 +254,6 @@ def test_the_inbox_has_mine_first_and_then_what_times_out_soonest(fiona):
         "open to all",
     ]
     assert [one.is_mine for one in found] == [True] * 3 + [False] * 2
-    assert set(answering.mine(pending(), fiona)) == set(found[:3])
 
 
 def test_a_superuser_has_all_in_the_inbox_and_not_all_is_hers(boss):
@@ -265,7 +264,6 @@ def test_a_superuser_has_all_in_the_inbox_and_not_all_is_hers(boss):
 
     assert [one.is_mine for one in found] == [True, False]
     assert found[0].execution_id == own.pk
-    assert answering.mine(pending(), boss).count() == 1
 
 
 def test_the_inbox_of_who_may_not_answer_is_empty(fiona):
@@ -273,7 +271,7 @@ def test_the_inbox_of_who_may_not_answer_is_empty(fiona):
     asked()
 
     assert not answering.inbox(pending(), fiona)
-    assert not answering.mine(pending(), AnonymousUser())
+    assert not answering.inbox(pending(), AnonymousUser())
 
 
 def test_inputs_are_counted_no_further_than_is_shown(

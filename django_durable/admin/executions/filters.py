@@ -17,16 +17,11 @@ from django_durable.admin import instances
 from django_durable.conf import DEFAULT_INSTANCE, get_instances
 from django_durable.definition import registry
 from django_durable.models import Step
-from django_durable.models.execution import ExecutionQuerySet
+from django_durable.models.execution import UNSUCCESSFUL, ExecutionQuerySet
 from django_durable.types import ExecutionStatus, StepStatus
 
-OPEN, UNSUCCESSFUL = "open", "unsuccessful"
+OPEN, ANY_FAILURE = "open", "unsuccessful"
 
-_UNSUCCESSFUL = (
-    ExecutionStatus.FAILED,
-    ExecutionStatus.COMPENSATED,
-    ExecutionStatus.COMPENSATION_FAILED,
-)
 _FAILED_ATTEMPTS = (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.LOST)
 
 
@@ -38,7 +33,7 @@ class StatusFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the groups and the statuses."""
-        groups = [(OPEN, _("any that is open")), (UNSUCCESSFUL, _("any failure"))]
+        groups = [(OPEN, _("any that is open")), (ANY_FAILURE, _("any failure"))]
         return [*groups, *((one.value, _words(one.value)) for one in ExecutionStatus)]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> ExecutionQuerySet:
@@ -50,7 +45,7 @@ class StatusFilter(SimpleListFilter):
             case "open":
                 return rows.open()
             case "unsuccessful":
-                return rows.with_status([one.value for one in _UNSUCCESSFUL])
+                return rows.with_status([one.value for one in UNSUCCESSFUL])
             case status:
                 return rows.with_status(status)
 

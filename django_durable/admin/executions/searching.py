@@ -81,6 +81,15 @@ def _until(rows: ExecutionQuerySet, value: str) -> ExecutionQuerySet:
         return rows.none()
 
 
+def _ended(rows: ExecutionQuerySet, value: str) -> ExecutionQuerySet:
+    """Narrow to what has ended since then; children are left out, as in the overview."""
+    try:
+        moment = parse_since(value, clock.now())
+    except UsageError:
+        return rows.none()
+    return rows.filter(completed_at__gte=moment, parent=None)
+
+
 _CONDITIONS: Mapping[str, Condition] = {
     "id": _id,
     "status": _status,
@@ -93,6 +102,7 @@ _CONDITIONS: Mapping[str, Condition] = {
     "waiting": lambda rows, value: rows.filter(waiting_for__icontains=value),
     "since": _since,
     "until": _until,
+    "ended": _ended,
 }
 
 KEYS = tuple(_CONDITIONS)

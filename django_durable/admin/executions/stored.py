@@ -46,8 +46,12 @@ def view(
             raise Http404(f"An execution has no {part!r}.")
     except ObjectDoesNotExist:
         raise Http404("There is no such payload.") from None
-    response = HttpResponse(pretty(found), content_type="application/json")
-    # Whatever is in it, a browser shows it as text.
+    return as_json(found)
+
+
+def as_json(tree: Any) -> HttpResponse:
+    """Answer with a stored tree. Whatever is in it, a browser shows it as text."""
+    response = HttpResponse(pretty(tree), content_type="application/json")
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cache-Control"] = "private, no-store"

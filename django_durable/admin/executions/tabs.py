@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from django_durable.admin.executions import pictures, steps
 from django_durable.admin.executions.portrait import Portrait
+from django_durable.admin.history import entries_of
 from django_durable.admin.keyset import parse_id
 from django_durable.admin.payloads import payload_of, with_payloads
 from django_durable.models import Event, Execution, Log, Wait
@@ -148,13 +147,7 @@ def _events(portrait: Portrait, request: HttpRequest) -> Context:
 
 def _history(portrait: Portrait, request: HttpRequest) -> Context:
     """Return who did what through the admin, latest first."""
-    kind = ContentType.objects.get_for_model(Execution)
-    entries = LogEntry.objects.filter(
-        Q(object_id=str(portrait.row.pk)), content_type=kind
-    )
-    return {
-        "entries": entries.select_related("user").order_by("-action_time")[:MOST_ROWS]
-    }
+    return {"entries": entries_of(portrait.row)[:MOST_ROWS]}
 
 
 TABS: tuple[Tab, ...] = (

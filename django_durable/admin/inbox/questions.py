@@ -76,9 +76,19 @@ def asked(request: HttpRequest) -> QuerySet[Any, Any]:
     return cast("QuerySet[Any, Any]", found)
 
 
+def still_open(request: HttpRequest) -> QuerySet[Any, Any]:
+    """Return all questions that take an answer."""
+    return asked(request).filter(status=WaitStatus.OPEN)
+
+
 def to_answer(request: HttpRequest) -> QuerySet[Any, Any]:
     """Return what is open, and the user of a request may answer."""
-    return asked(request).filter(status=WaitStatus.OPEN, is_answerable=True)
+    return still_open(request).filter(is_answerable=True)
+
+
+def mine(request: HttpRequest) -> QuerySet[Any, Any]:
+    """Return open questions that name the user of a request or a group of theirs."""
+    return to_answer(request).filter(is_mine=True)
 
 
 def count_of_mine(request: HttpRequest) -> int:
@@ -86,7 +96,7 @@ def count_of_mine(request: HttpRequest) -> int:
 
     No further than ``MOST_COUNTED`` is counted.
     """
-    return answering.count_up_to(MOST_COUNTED, to_answer(request).filter(is_mine=True))
+    return answering.count_up_to(MOST_COUNTED, mine(request))
 
 
 def is_anything_for(user: Any) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django_durable import clock
 from django_durable.models import Schedule
+from django_durable.models.schedule import LATE
 from django_durable.store.health.finding import Finding, Patient
-
-_GRACE = timedelta(minutes=1)
 
 
 def failing(patient: Patient) -> list[Finding]:
@@ -29,7 +26,7 @@ def failing(patient: Patient) -> list[Finding]:
 def overdue(patient: Patient) -> list[Finding]:
     """An enabled schedule should have fired, and did not."""
     found = Schedule.objects.using(patient.using).order_by("pk")
-    late = found.filter(enabled=True, next_fire_at__lt=clock.due(-_GRACE))
+    late = found.filter(enabled=True, next_fire_at__lt=clock.due(-LATE))
     return patient.finding(
         "schedule_stuck",
         late.values_list("name", flat=True)[: patient.limit + 1],

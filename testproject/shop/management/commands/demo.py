@@ -29,6 +29,7 @@ from testproject.shop.console import columns_of, fit
 from testproject.shop.customers import write_to_all
 from testproject.shop.models import Order
 from testproject.shop.orders import BUNDLED, place, read_orders
+from testproject.shop.reports import schedule_reports
 
 _HEADER = ("order", "customer", "total", "outcome")
 _WIDEST = 28
@@ -66,6 +67,7 @@ class Command(BaseCommand):
         self._load(given["file"])
         self._start_campaign()
         self._take_in_complaints()
+        self._schedule_reports()
 
         self._head("3. The workers")
         self._work()
@@ -116,6 +118,10 @@ class Command(BaseCommand):
         new = [complaint for complaint in take_in() if complaint.created]
         if new:
             self.stdout.write(f"{len(new)} complaints taken in.")
+
+    def _schedule_reports(self) -> None:
+        for schedule in schedule_reports():
+            self.stdout.write(f"{schedule.name}: {schedule.description}")
 
     def _work(self) -> None:
         started = time.monotonic()

@@ -1,0 +1,1 @@
+"""Worker processes: who lives, what each runs, and what became of the work of the dead."""
