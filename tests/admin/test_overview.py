@@ -122,6 +122,17 @@ def test_without_any_worker_it_is_one_alarm_for_all_queues():
     ]
 
 
+def test_without_any_worker_what_waits_raises_the_alarm_too():
+    waiting = [QueueCounts(name="a", waiting=9), QueueCounts(name="b", waiting=3)]
+
+    [alarm] = alarms(overview_of(*waiting), [])
+
+    assert said([alarm]) == ["No worker is alive, and 12 waiting."]
+    assert alarm.command == "manage.py runworkers"
+    assert alarms(overview_of(QueueCounts(name="a")), []) == []
+    assert alarms(overview_of(*waiting, workers=[living(c=1)]), []) == []
+
+
 def test_a_queue_that_is_behind_says_whether_its_slots_are_busy():
     late = {"claimable": 9, "oldest": NOON - minutes(6)}
     full = QueueCounts(name="default", running=2, **late)

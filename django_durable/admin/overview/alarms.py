@@ -52,8 +52,11 @@ def _without_workers(found: Overview) -> Iterator[Alarm]:
     abandoned = [
         one for one in found.queues if one.claimable and one.name not in served
     ]
-    if abandoned and not found.workers:
-        yield _no_worker(abandoned)
+    if not found.workers:
+        if abandoned:
+            yield _no_worker(abandoned)
+        elif any(one.waiting for one in found.queues):
+            yield _nobody_to_go_on(found.queues)
         return
     for queue in abandoned:
         yield Alarm(
@@ -77,6 +80,17 @@ def _no_worker(queues: Sequence[QueueCounts]) -> Alarm:
     return Alarm(
         sentence=(f"No worker is alive, and {count} due.", *_since(oldest)),
         remedy="Nothing runs. Start a worker:",
+        command="manage.py runworkers",
+        view="execution_changelist",
+        query={"status": "open"},
+    )
+
+
+def _nobody_to_go_on(queues: Sequence[QueueCounts]) -> Alarm:
+    count = up_to(min(sum(queue.waiting for queue in queues), MOST))
+    return Alarm(
+        sentence=(f"No worker is alive, and {count} waiting.",),
+        remedy="Nothing goes on when its time or its answer comes. Start a worker:",
         command="manage.py runworkers",
         view="execution_changelist",
         query={"status": "open"},
