@@ -42,6 +42,9 @@ class Run:
         self.on_takeover = on_takeover
         self.known_workflow: type[Workflow] | None = registry.find(claimed.workflow)
         self.position = claimed.position
+        if claimed.is_first and self.graph is not None:
+            # What was the first node when it was started need not be so any more.
+            self.position = self.graph.first(claimed.scope)
         self.sequence = claimed.sequence
         self.attempt = claimed.attempt
         self.calls = claimed.calls
@@ -77,8 +80,7 @@ class Run:
     @property
     def is_first(self) -> bool:
         """Whether a workflow's execution begins now."""
-        is_new = self.position is None and self.attempt == 1 and not self.calls
-        return is_new and self.lease.lane is None
+        return self.claimed.is_first and self.lease.lane is None
 
     @property
     def visit(self) -> int:
@@ -110,6 +112,7 @@ class Run:
         seconds_left = self.seconds_left()
         return ExecutionState(
             position=self.position,
+            has_begun=bool(self.sequence or self.calls),
             scope=self.claimed.scope,
             sequence=self.sequence,
             attempt=self.attempt,

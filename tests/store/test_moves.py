@@ -259,7 +259,7 @@ def test_a_move_records_the_attempt_that_it_ends(how, write):
         **ENDS[how],
     )
 
-    moved(claimed, write, status=S.RUNNING, step=end, keeps_lease=True)
+    moved(claimed, write, status=S.RUNNING, sequence=4, step=end, keeps_lease=True)
 
     row = Step.objects.get()
     assert row.pk == end.id
@@ -269,6 +269,36 @@ def test_a_move_records_the_attempt_that_it_ends(how, write):
     assert row.output == end.output
     assert row.error == end.error
     assert (row.started_at, row.completed_at) == (NOON - minutes(2), NOON)
+
+
+@pytest.mark.parametrize("write", WAYS)
+def test_what_a_step_puts_out_is_laid_over_the_data(write):
+    with clock.freeze(NOON):
+        claimed = stood(data={"kept": 1, "b": {"old": 1}})
+    end = StepEnd(
+        path="work",
+        kind=StepKind.STEP,
+        sequence=3,
+        attempt=2,
+        started_at=NOON,
+        status=StepStatus.COMPLETED,
+        output={"b": {"new": None}, "c": "🚚"},
+    )
+    whole = {"kept": 1, "b": {"new": None}, "c": "🚚"}
+
+    row = moved(
+        claimed,
+        write,
+        status=S.RUNNING,
+        sequence=4,
+        data=whole,
+        adds_output=True,
+        step=end,
+        keeps_lease=True,
+    )
+
+    assert row["data"] == whole
+    assert Step.objects.get().output == end.output
 
 
 @pytest.mark.parametrize("write", WAYS)
