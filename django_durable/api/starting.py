@@ -94,6 +94,7 @@ def new_execution(
     codec.check_size(tree, max_bytes, "input")
     return NewExecution(
         workflow=graph.workflow,
+        position=graph.first() or "",
         input=tree,
         queue=codec.check_name(queue or graph.queue, "queue", limit=100),
         priority=graph.priority if priority is None else priority,

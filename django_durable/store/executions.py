@@ -22,11 +22,12 @@ from django_durable.types import ExecutionStatus, Tree, WaitStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExecution:
-    """What ``start`` asks for; ``input`` is encoded."""
+    """What ``start`` asks for; ``input`` is encoded, ``position`` the first node."""
 
     workflow: str
     input: Tree
     queue: str
+    position: str = ""
     priority: int = 0
     scheduled_at: datetime | None = None
     idempotency_key: str | None = None
@@ -74,6 +75,7 @@ def _row(new: NewExecution) -> Execution:
     available = clock.due(new.scheduled_at or timedelta(0))
     return Execution(
         workflow=new.workflow,
+        current_step=new.position,
         input=Encoded(new.input),
         data=Encoded(new.input),
         queue=new.queue,

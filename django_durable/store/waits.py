@@ -139,6 +139,7 @@ def start_child(
     new = NewExecution(
         workflow=child.workflow,
         input=child.input,
+        position=child.position,
         queue=child.queue or row.home_queue,
         priority=row.priority,
         timeout=child.timeout,

@@ -44,15 +44,23 @@ def stranded(
         .open()
         .order_by("pk")
         .values_list(
-            "pk", "parent_id", "is_lane", "workflow", "status", "current_step", "scope"
+            "pk",
+            "parent_id",
+            "is_lane",
+            "workflow",
+            "status",
+            "current_step",
+            "scope",
+            "sequence",
+            "calls",
         )
     )
     found = rows[:most] if most else rows
     for count, row in enumerate(found.iterator(chunk_size=_CHUNK), 1):
-        id_, parent_id, is_lane, workflow, status, position, scope = row
+        id_, parent_id, is_lane, workflow, status, position, scope, *done = row
         if count % _CHUNK == 0:
             on_progress(count)
-        reason = _missing(workflow, position, scope, status)
+        reason = _missing(workflow, position, scope, status, has_begun=any(done))
         if reason is not None:
             yield Stranded(
                 id=id_,
@@ -64,10 +72,18 @@ def stranded(
             )
 
 
-def _missing(workflow: str, position: str, scope: str, status: str) -> str | None:
+def _missing(
+    workflow: str, position: str, scope: str, status: str, *, has_begun: bool
+) -> str | None:
     known = registry.find(workflow)
     graph = known.definition if known else None
-    return missing_code(graph, position=position or None, scope=scope, status=status)
+    return missing_code(
+        graph,
+        position=position or None,
+        scope=scope,
+        status=status,
+        has_begun=has_begun,
+    )
 
 
 def not_deployed(patient: Patient) -> list[Finding]:
