@@ -78,9 +78,7 @@ def next_action(graph: Graph | None, state: ExecutionState, *, max_lost: int) ->
         )
     if graph is None:
         return Park(reason="code for its workflow is not deployed here")
-    position = stands_at(
-        graph, state.position, state.scope, has_begun=state.has_begun
-    )
+    position = stands_at(graph, state.position, state.scope, has_begun=state.has_begun)
     if position is None:
         return Complete()
     return _at(graph, state, position, max_lost)

@@ -42,7 +42,7 @@ def _cursor(connection: BaseDatabaseWrapper) -> Any:
     _count(connection)
     raw = _preparing_cursor()(connection.connection)
     # Inside Django's own wrapper, so that errors are Django's, and others may look on.
-    return connection._prepare_cursor(raw)
+    return connection._prepare_cursor(raw)  # type: ignore[attr-defined]
 
 
 @cache

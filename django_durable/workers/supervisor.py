@@ -14,8 +14,8 @@ from django.db import Error, connections
 
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.log_writer import LogWriter
+from django_durable.runtime.run import Run
 from django_durable.runtime.watchdog import Watchdog
-from django_durable.runtime.writer import Writer
 from django_durable.store import wakeups, workers
 from django_durable.workers.loop import Loop, Outage
 from django_durable.workers.options import Options
@@ -49,11 +49,13 @@ class Supervisor:
         self._options = options
         self._requests = requests
         self._watchdog = Watchdog()
-        self._writer = Writer()
         self._logs = LogWriter(options.settings)
         self._outage = Outage()
         self._pool = Pool(
-            options.limits, make_executor=self._make_executor, on_free=self._freed
+            options.limits,
+            using=options.using,
+            make_executor=self._make_executor,
+            on_free=self._freed,
         )
         self._listener = self._make_listener()
         self._heartbeat = Heartbeat(
@@ -88,11 +90,10 @@ class Supervisor:
     ) -> Loop:
         return Loop(name, service.run_once, pause=pause, outage=self._outage)
 
-    def _make_executor(self, should_yield: Callable[[], bool]) -> Runs:
+    def _make_executor(self, should_yield: Callable[[Run], bool]) -> Runs:
         return Executor(
             self._options.settings,
             watchdog=self._watchdog,
-            writer=self._writer,
             logs=self._logs,
             should_yield=should_yield,
         )

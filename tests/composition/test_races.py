@@ -40,10 +40,10 @@ from django_durable.exceptions import DurableError
 from django_durable.models import Execution, Step, Wait
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Watchdog
-from django_durable.runtime.writer import Writer
 from django_durable.store import families, leases, moves
 from django_durable.store.moves import Move
 from django_durable.types import ExecutionStatus
+from django_durable.workers.pool import Pool
 from tests.factories import claim, drain, fresh, run
 
 pytestmark = [
@@ -380,24 +380,32 @@ def operate(operation, execution):
 
 
 class Hunt:
-    """Workers that share writers, and operators that disturb them, until ``end``."""
+    """Workers, and operators that disturb them, until ``end``."""
 
     def __init__(self) -> None:
         self.end = time.monotonic() + HUNT_SECONDS
         self.watchdog = Watchdog()
         self.errors: list[BaseException] = []
 
-    def work(self, writer: Writer, number: int) -> None:
-        executor = Executor(get_settings(), watchdog=self.watchdog, writer=writer)
+    def work(self, number: int) -> None:
+        pool = Pool(
+            {"default": 8},
+            using="default",
+            make_executor=lambda should_yield: Executor(
+                get_settings(), watchdog=self.watchdog, should_yield=should_yield
+            ),
+            on_free=lambda name: None,
+        )
         worker = UUID(int=0x7000_8000 << 64 | number)
         while time.monotonic() < self.end:
-            claimed = leases.claim(
-                queue="default", worker_id=worker, limit=4, using="default"
-            )
-            for one in claimed:
-                executor.run(one)
-            if not claimed:
-                time.sleep(0.01)
+            free = pool.free("default")
+            for one in leases.claim(
+                queue="default", worker_id=worker, limit=free, using="default"
+            ):
+                pool.submit(one)
+            time.sleep(0.005)
+        assert pool.join(30)
+        pool.close()
 
     def disturb(self, number: int) -> None:
         luck = random.Random(number)
@@ -416,10 +424,10 @@ def test_hammering_families_from_all_sides_meets_no_deadlock(in_threads, caplog)
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has one writer at a time, and so no deadlocks of rows.")
     caplog.set_level(logging.WARNING, logger="django_durable")
-    hunt, writers = Hunt(), [Writer(), Writer()]
+    hunt = Hunt()
 
     in_threads(
-        *(lambda n=n: hunt.work(writers[n % 2], n) for n in range(4)),
+        *(lambda n=n: hunt.work(n) for n in range(2)),
         *(lambda n=n: hunt.disturb(n) for n in range(2)),
     )
     hunt.watchdog.close()

@@ -28,6 +28,20 @@ class Stranded:
     reason: str
 
 
+_COLUMNS = (
+    "pk",
+    "parent_id",
+    "is_lane",
+    "workflow",
+    "status",
+    "current_step",
+    "scope",
+    # Whether it has done anything.
+    "sequence",
+    "calls",
+)
+
+
 def stranded(
     *,
     using: str,
@@ -39,22 +53,7 @@ def stranded(
     Looks at every open execution, or at the first ``most``; ``on_progress`` is told
     from time to time how many have been looked at.
     """
-    rows = (
-        Execution.rows.using(using)
-        .open()
-        .order_by("pk")
-        .values_list(
-            "pk",
-            "parent_id",
-            "is_lane",
-            "workflow",
-            "status",
-            "current_step",
-            "scope",
-            "sequence",
-            "calls",
-        )
-    )
+    rows = Execution.rows.using(using).open().order_by("pk").values_list(*_COLUMNS)
     found = rows[:most] if most else rows
     for count, row in enumerate(found.iterator(chunk_size=_CHUNK), 1):
         id_, parent_id, is_lane, workflow, status, position, scope, *done = row
