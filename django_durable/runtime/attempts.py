@@ -8,7 +8,8 @@ from django_durable.engine.actions import RunStep
 from django_durable.engine.outcomes import Outcome, Raised
 from django_durable.exceptions import StepTimeout
 from django_durable.runtime.calls import call_for
-from django_durable.runtime.context import StepContext
+from django_durable.runtime.context import StepContext, surroundings_of
+from django_durable.runtime.log_capture import StepLines
 from django_durable.runtime.run import Run
 from django_durable.runtime.step_runner import run_step
 from django_durable.runtime.watchdog import Attempt
@@ -24,12 +25,18 @@ class CutOff(Exception):
 
 
 def outcome_of(
-    run: Run, step: RunStep, context: StepContext, attempt: Attempt
+    run: Run,
+    step: RunStep,
+    context: StepContext,
+    attempt: Attempt,
+    lines: StepLines,
 ) -> Outcome:
     """Run the body; raise ``Abandoned`` when the watchdog has settled the attempt."""
     was_open = connections[run.lease.using].connection is not None
     try:
-        outcome = run_step(run.workflow, call_for(run, step), context, attempt)
+        surroundings = surroundings_of(context, lines.capture)
+        call = call_for(run, step)
+        outcome = run_step(run.workflow, call, context, attempt, surroundings)
     except StepTimeout:
         # The interruption came just as the body was ending.
         outcome = timed_out(run, step)

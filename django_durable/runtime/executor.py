@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import copy_context
 from functools import partial
 
 from django.db import (
@@ -167,9 +168,10 @@ class Executor:
     def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> Move | bool:
         """Ask a block what comes next, and go there."""
         try:
-            lines = self._lines_of(run, action.path, run.attempt)
-            with closing(lines), lines.captured():
-                answer = blocks.ask(run, action)
+            with closing(self._lines_of(run, action.path, run.attempt)) as lines:
+                surroundings = copy_context()
+                surroundings.run(lines.capture)
+                answer = surroundings.run(blocks.ask, run, action)
         except BaseException as error:
             if _is_interruption(error):
                 raise
@@ -224,8 +226,8 @@ class Executor:
         # after its transaction, so that they are not rolled back with it.
         with closing(lines):
             if step.node.atomic:
-                return self._run_atomic(run, step, context, attempt)
-            outcome = outcome_of(run, step, context, attempt)
+                return self._run_atomic(run, step, context, attempt, lines)
+            outcome = outcome_of(run, step, context, attempt, lines)
         return self._settle(run, step, self._consequence(run, step, outcome))
 
     def _lines_of(self, run: Run, path: str, attempt: int) -> StepLines:
@@ -245,7 +247,6 @@ class Executor:
             None if timeout is None else timeout.total_seconds(),
             None if self._inline else partial(self._take_over, run, step, lines),
             ends_in=run.seconds_left(),
-            surroundings=lines.captured,
         )
         self._watchdog.watch(attempt)
         return attempt
@@ -282,13 +283,18 @@ class Executor:
         return True
 
     def _run_atomic(
-        self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
+        self,
+        run: Run,
+        step: RunStep,
+        context: StepContext,
+        attempt: Attempt,
+        lines: StepLines,
     ) -> Move | bool:
         """Run body, checkpoint and the move to the next step as one transaction."""
         using, move = run.lease.using, None
         try:
             with transaction.atomic(using=using):
-                outcome = outcome_of(run, step, context, attempt)
+                outcome = outcome_of(run, step, context, attempt, lines)
                 consequence = self._consequence(run, step, outcome)
                 if not isinstance(consequence, GoOn):
                     raise _NotCommitted(outcome)  # noqa: TRY301

@@ -6,11 +6,10 @@ tests hold for both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.db import connections
 
@@ -32,7 +31,7 @@ _WRITE = """
 WITH move AS MATERIALIZED (
     SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now
     FROM json_to_recordset(%s) AS m(
-        id uuid, token bigint, becomes text, is_final bool, keeps_lease bool,
+        number int, id uuid, token bigint, becomes text, is_final bool, keeps_lease bool,
         position text, sequence int, attempt int, data jsonb, adds_output bool,
         error jsonb, due_at timestamptz, due_in float8, queue text, waiting_for text,
         step_id uuid, owner_id uuid, lane uuid, undoes uuid, path text, kind text,
@@ -82,13 +81,12 @@ WITH move AS MATERIALIZED (
         id, execution_id, lane, undoes, path, kind, sequence, attempt, status, output,
         error, started_at, completed_at
     )
-    SELECT step_id, owner_id, lane, undoes, path, kind, step_sequence, step_attempt,
-        step_status, output, step_error, started_at, now
+    SELECT step_id, COALESCE(owner_id, id), lane, undoes, path, kind, step_sequence,
+        step_attempt, step_status, output, step_error, started_at, now
     FROM moved WHERE step_id IS NOT NULL AND is_new
 )
-SELECT locked.id, moved.status,
-    (SELECT (EXTRACT(EPOCH FROM now) * 1000000)::bigint FROM move LIMIT 1)
-FROM locked LEFT JOIN moved ON moved.id = locked.id
+SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint
+FROM move JOIN locked ON locked.id = move.id LEFT JOIN moved ON moved.id = move.id
 """
 
 
@@ -103,26 +101,27 @@ def _sql(using: str, *, waits: bool) -> str:
 
 
 def send(
-    moves: Iterable[Move], *, waits: bool, using: str
-) -> dict[UUID, tuple[str, datetime] | None]:
-    """Write moves; return status and instant by execution, ``None`` for a lost lease.
+    moves: Sequence[Move], *, waits: bool, using: str
+) -> dict[int, tuple[str, datetime] | None]:
+    """Write moves; return status and instant by number, ``None`` for a lost lease.
 
     Rows that others have locked are waited for, or (``not waits``) left out: they are
     not written, and not returned.
     """
-    rows = codec.dumps([_row(move) for move in moves])
+    rows = codec.dumps([_row(number, move) for number, move in enumerate(moves)])
     params = (clock.frozen_instant(), rows)
     found = statements.fetch(using, _sql(using, waits=waits), params)
     if not found:
         return {}
     at = clock.from_microseconds(found[0][2])
-    return {id_: (status, at) if status else None for id_, status, _ in found}
+    return {number: (status, at) if status else None for number, status, _ in found}
 
 
-def _row(move: Move) -> Tree:
+def _row(number: int, move: Move) -> Tree:
     """Return a move as an object of the statement's array; what is missing is NULL."""
     row: Tree = {
-        "id": str(move.lease.execution_id),
+        "number": number,
+        "id": move.lease.execution_id.hex,
         "token": move.lease.token,
         "becomes": move.status,
         "is_final": move.status in FINAL,
@@ -150,8 +149,7 @@ def _row(move: Move) -> Tree:
 def _step(move: Move, step: StepEnd) -> Tree:
     lease = move.lease
     row: Tree = {
-        "step_id": str(step.id),
-        "owner_id": str(lease.owner_id),
+        "step_id": step.id.hex,
         "path": step.path,
         "kind": step.kind,
         "step_sequence": step.sequence,
@@ -160,9 +158,9 @@ def _step(move: Move, step: StepEnd) -> Tree:
         "started_at": step.started_at.isoformat(),
     }
     if lease.lane is not None:
-        row["lane"] = str(lease.lane)
+        row |= {"lane": lease.lane.hex, "owner_id": lease.owner_id.hex}
     if step.undoes is not None:
-        row["undoes"] = str(step.undoes)
+        row["undoes"] = step.undoes.hex
     if step.output is not None:
         row["output"] = step.output
     if step.error is not None:

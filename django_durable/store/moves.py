@@ -100,7 +100,7 @@ def write(moves: Sequence[Move], *, using: str) -> list[Moved | None]:
     if connections[using].vendor != "postgresql":
         return [_write_by_rows(move) for move in moves]
     written = move_statement.send(moves, waits=True, using=using)
-    return [_moved(written.get(move.lease.execution_id)) for move in moves]
+    return [_moved(written.get(number)) for number in range(len(moves))]
 
 
 def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None]:
@@ -112,8 +112,10 @@ def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None
     if connections[using].vendor != "postgresql":
         return [_write_by_rows(move) for move in moves]
     written = move_statement.send(moves, waits=False, using=using)
-    ids = [move.lease.execution_id for move in moves]
-    return [_moved(written[id_]) if id_ in written else Busy.BUSY for id_ in ids]
+    return [
+        _moved(written[number]) if number in written else Busy.BUSY
+        for number in range(len(moves))
+    ]
 
 
 def _moved(row: tuple[str, datetime] | None) -> Moved | None:

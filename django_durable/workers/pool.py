@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -15,10 +14,10 @@ from django_durable.runtime.attempts import Abandoned, CutOff
 from django_durable.runtime.persisting import persist
 from django_durable.runtime.run import Run
 from django_durable.runtime.writer import Writer
-from django_durable.store import workers
+from django_durable.store import leases, workers
 from django_durable.store.leases import Claimed
 from django_durable.store.moves import Busy, Move, Moved
-from django_durable.workers.connections import renew_connections
+from django_durable.workers.slots import Slots
 from django_durable.workers.threads import Threads
 
 logger = logging.getLogger("django_durable.workers")
@@ -29,6 +28,9 @@ MAX_STEPS = 100
 MAX_SECONDS = 1.0
 """An execution goes back to its queue after so long, when others wait there."""
 
+
+_TRUST_SECONDS = 0.1
+"""What was claimed so long ago is asked for again before its first step."""
 
 _END_SECONDS = 5.0
 
@@ -52,10 +54,12 @@ class Runs(Protocol):
 class Job:
     """An execution in the hands of the pool, and the move of it that was written last."""
 
-    __slots__ = ("claimed", "run", "written")
+    __slots__ = ("claimed", "given_at", "has_slot", "run", "written")
 
     def __init__(self, claimed: Claimed) -> None:
         self.claimed = claimed
+        self.given_at = time.monotonic()
+        self.has_slot = True
         self.run: Run | None = None
         self.written: Writing | None = None
 
@@ -98,27 +102,33 @@ class Pool:
         self.is_draining = False
         self.crowded: set[str] = set()
         """Queues where others wait for a slot, as the dispatcher has seen."""
-        self._limits = limits
         self._on_free = on_free
         self._executor = make_executor(self._should_yield)
         self._writer: Writer[Writing] = Writer(using, self._go_on_after)
         self._jobs: set[Job] = set()
-        self._taken: Counter[str] = Counter()
+        self._slots = {name: Slots[Job](limit) for name, limit in limits.items()}
         self._ended = threading.Condition()
         self._threads = Threads(self._work, most=sum(limits.values()))
         self._writer.start()
 
-    def free(self, name: str) -> int:
+    def room(self, name: str) -> int:
         """Return how many more executions of a queue may be submitted."""
-        return 0 if self.is_draining else self._limits[name] - self._taken[name]
+        with self._ended:
+            return 0 if self.is_draining else self._slots[name].room()
+
+    def is_low(self, name: str) -> bool:
+        """Say whether it is time to submit more: slots are free, or soon will be."""
+        with self._ended:
+            return not self.is_draining and self._slots[name].is_low
 
     def submit(self, claimed: Claimed) -> None:
-        """Run a claimed execution."""
+        """Run a claimed execution, as soon as there is a slot for it."""
         job = Job(claimed)
         with self._ended:
             self._jobs.add(job)
-            self._taken[claimed.queue] += 1
-        self._threads.give([job])
+            may_run = self._slots[claimed.queue].take(job)
+        if may_run:
+            self._threads.give([job])
 
     def held(self) -> set[UUID]:
         """Return the ids of the executions that are in the hands of the pool."""
@@ -128,6 +138,18 @@ class Pool:
     def drain(self) -> None:
         """Take nothing more, and let executions go back to their queue after a step."""
         self.is_draining = True
+        self.drop_waiting()
+
+    def drop_waiting(self, *, older_than: float = 0.0) -> int:
+        """Let go of what has waited in vain for a slot; return how many these are."""
+        with self._ended:
+            dropped = [
+                job
+                for slots in self._slots.values()
+                for job in slots.drop(older_than=older_than)
+            ]
+            self._jobs.difference_update(dropped)
+        return len(dropped)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs; ``False`` when that takes longer than ``timeout``."""
@@ -143,7 +165,6 @@ class Pool:
     def _work(self, job: Job) -> bool:
         """Run one step of a job; say whether this thread is still one of the pool's."""
         try:
-            renew_connections()
             following = self._advance(job)
         except Abandoned:
             return False
@@ -155,6 +176,8 @@ class Pool:
 
     def _advance(self, job: Job) -> Move | bool:
         if job.run is None:
+            if not _is_still_ours(job):
+                return False
             taken_over = partial(self._taken_over, job)
             job.run = self._executor.begin(job.claimed, taken_over)
         elif job.written is not None and not self._follow(job.run, job.written):
@@ -173,6 +196,8 @@ class Pool:
     def _go_on(self, job: Job, following: Move | bool) -> None:
         if isinstance(following, Move):
             self._writer.write(Writing(job, following))
+            if not following.keeps_lease:
+                self._free_slot(job)
         elif following:
             self._threads.give([job])
         else:
@@ -189,14 +214,32 @@ class Pool:
         job.written = None
         self._go_on(job, goes_on)
 
+    def _free_slot(self, job: Job) -> None:
+        """Let another execution run: of this one no more steps will."""
+        queue = job.claimed.queue
+        with self._ended:
+            if not job.has_slot:
+                return
+            job.has_slot = False
+            following = self._slots[queue].free()
+            is_low = self._slots[queue].is_low
+        if following is not None:
+            self._threads.give([following])
+        if is_low:
+            self._on_free(queue)
+
     def _release(self, job: Job) -> None:
-        """Free the slot of an execution."""
+        """Let go of an execution."""
+        self._free_slot(job)
         with self._ended:
             self._jobs.discard(job)
-            self._taken[job.claimed.queue] -= 1
+            slots = self._slots[job.claimed.queue]
+            slots.ended()
+            is_low = slots.is_low
             if not self._jobs:
                 self._ended.notify_all()
-        self._on_free(job.claimed.queue)
+        if is_low:
+            self._on_free(job.claimed.queue)
 
     def _should_yield(self, run: Run) -> bool:
         run.steps += 1
@@ -205,6 +248,14 @@ class Pool:
         seconds = time.monotonic() - run.began
         had_its_turn = run.steps >= MAX_STEPS or seconds >= MAX_SECONDS
         return had_its_turn and run.claimed.queue in self.crowded
+
+
+def _is_still_ours(job: Job) -> bool:
+    """Say whether a step of a job may begin: it may have been cancelled meanwhile."""
+    if time.monotonic() - job.given_at < _TRUST_SECONDS:
+        return True
+    lease = job.claimed.lease
+    return persist(lambda: leases.holds(lease), using=lease.using)
 
 
 def _give_back(claimed: Claimed, error: BaseException) -> None:

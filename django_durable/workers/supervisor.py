@@ -160,6 +160,7 @@ class Supervisor:
         self._scheduling.stop()
         self._dispatching.stop()
         self._dispatching.join(_END_SECONDS)
+        self._give_back_unheld()
         ends_at = time.monotonic() + (
             0 if self._options.reload else self._options.grace
         )
@@ -171,6 +172,18 @@ class Supervisor:
                 )
                 return False
         return True
+
+    def _give_back_unheld(self) -> None:
+        """Let others have at once what was claimed ahead."""
+        try:
+            if self._heartbeat.worker_id is not None:
+                workers.release(
+                    self._heartbeat.worker_id,
+                    keep=self._pool.held(),
+                    using=self._options.using,
+                )
+        except Error as error:
+            logger.warning("The database does not answer: %s", error)
 
     def _end(self) -> None:
         """Give back what is left, and end the threads that can be ended."""

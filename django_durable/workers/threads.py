@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from django_durable.workers.connections import close_connections, rest_connections
+from django_durable.workers.connections import (
+    close_connections,
+    renew_connections,
+    rest_connections,
+)
 
 _REST_SECONDS = 1.0
+_RENEW_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -82,6 +88,7 @@ class Threads(Generic[T]):
                     return False
                 self._idle.append(thread)
             thread.sleep()
+        thread.renew_connections()
         return self._work(work)
 
 
@@ -91,6 +98,7 @@ class _Thread(threading.Thread):
     def __init__(self, threads: Threads[Any]) -> None:
         super().__init__(name="durable-run", daemon=True)
         self.is_woken = True
+        self._renews_at = 0.0
         self._threads = threads
         # Taken by the thread to sleep, and let go of by who wakes it.
         self._bell = threading.Lock()
@@ -103,6 +111,13 @@ class _Thread(threading.Thread):
                 pass
         finally:
             close_connections()
+
+    def renew_connections(self) -> None:
+        """Drop connections that have become too old, looking at them now and then."""
+        now = time.monotonic()
+        if now >= self._renews_at:
+            self._renews_at = now + _RENEW_SECONDS
+            renew_connections()
 
     def sleep(self) -> None:
         """Return once somebody has called ``wake``."""

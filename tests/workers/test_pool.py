@@ -101,6 +101,26 @@ def test_threads_are_used_again_and_end_when_the_pool_is_closed(make_pool):
     assert threads() == []
 
 
+def test_what_waits_for_a_slot_is_let_go_of_when_the_pool_drains(make_pool):
+    go_on, ran = threading.Event(), []
+
+    def body(run):
+        ran.append(run.claimed)
+        go_on.wait(SECONDS)
+
+    pool = make_pool(body, limit=1)
+    one, two = make_claimed(), make_claimed()
+    pool.submit(one)
+    pool.submit(two)
+
+    pool.drain()
+
+    assert pool.held() == {one.lease.execution_id}
+    go_on.set()
+    assert pool.join(SECONDS)
+    assert ran == [one]
+
+
 def test_slots_are_taken_while_executions_run(make_pool):
     go_on, freed = threading.Event(), threading.Semaphore(0)
     pool = make_pool(
@@ -109,16 +129,17 @@ def test_slots_are_taken_while_executions_run(make_pool):
     one, two = make_claimed(), make_claimed()
 
     pool.submit(one)
-    assert pool.free("default") == 1
+    assert pool.room("default") == 1
     pool.submit(two)
-    assert pool.free("default") == 0
+    assert pool.room("default") == 0
     assert pool.held() == {one.lease.execution_id, two.lease.execution_id}
     assert not pool.join(0.01)
 
     go_on.set()
     assert freed.acquire(timeout=SECONDS)
     assert freed.acquire(timeout=SECONDS)
-    assert pool.free("default") == 2
+    assert pool.join(SECONDS)
+    assert pool.room("default") == 2
 
 
 @pytest.mark.parametrize(
@@ -176,7 +197,7 @@ def test_a_thread_whose_execution_was_taken_over_is_replaced(make_pool):
     pool = make_pool(body, limit=1)
     pool.submit(late)
     assert taken.wait(SECONDS)
-    assert pool.free("default") == 1
+    assert pool.room("default") == 1
 
     pool.submit(make_claimed())
     assert ran.wait(SECONDS)
@@ -187,7 +208,7 @@ def test_a_thread_whose_execution_was_taken_over_is_replaced(make_pool):
     for thread in threads():
         thread.join(SECONDS)
     assert threads() == []
-    assert pool.free("default") == 1
+    assert pool.room("default") == 1
 
 
 def test_an_execution_that_was_taken_over_goes_on_in_another_thread(make_pool):
@@ -206,7 +227,7 @@ def test_an_execution_that_was_taken_over_goes_on_in_another_thread(make_pool):
     go_on.set()
 
     assert len(set(ran_in)) == 2
-    assert pool.free("default") == 1
+    assert pool.room("default") == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -269,6 +290,36 @@ class TestWriting:
 
         assert fresh(cancelled).status == "cancelled"
         assert [fresh(one).status for one in others] == ["completed"] * 3
+
+    def test_one_that_was_cancelled_while_it_waited_for_a_slot_does_not_begin(
+        self, make_pool, make_worker, monkeypatch
+    ):
+        go_on, began = threading.Event(), []
+
+        class Waits(Workflow, name="pool_waits"):
+            @step
+            def one(self, n):
+                began.append(n)
+                go_on.wait(SECONDS)
+
+        watchdog = Watchdog()
+        pool = make_pool(
+            limit=1,
+            runs=lambda _, should_yield: Executor(
+                get_settings(), watchdog=watchdog, should_yield=should_yield
+            ),
+        )
+        monkeypatch.setattr(pools, "_TRUST_SECONDS", 0.0)
+        durable.start_many(Waits, [{"n": n} for n in range(3)])
+        first, second, third = self.claim(make_worker())
+        for claimed in (first, second, third):
+            pool.submit(claimed)
+        durable.cancel(second.lease.execution_id)
+        go_on.set()
+        assert pool.join(SECONDS)
+        watchdog.close()
+
+        assert began == [0, 2]
 
     def test_one_whose_row_is_held_for_long_does_not_hold_up_the_others(
         self, pool, make_worker, postgres_only
