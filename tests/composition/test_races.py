@@ -398,7 +398,7 @@ class Hunt:
         )
         worker = UUID(int=0x7000_8000 << 64 | number)
         while time.monotonic() < self.end:
-            free = pool.free("default")
+            free = pool.room("default")
             for one in leases.claim(
                 queue="default", worker_id=worker, limit=free, using="default"
             ):
