@@ -17,6 +17,10 @@ Moment: TypeAlias = datetime | timedelta
 """An instant, or a delay counted from the database's clock at the time of the write."""
 
 
+LONGEST = timedelta(days=36525)
+"""No delay is longer than a hundred years: what is due after it is no date any more."""
+
+
 class ExecutionStatus(enum.StrEnum):
     """Where in its life an execution is. ``docs/state-machine.md`` draws the moves."""
 

@@ -15,7 +15,7 @@ from django_durable.exceptions import InvalidInput
 from django_durable.models import Execution
 from django_durable.store import executions
 from django_durable.store.executions import NewExecution
-from django_durable.types import Tree
+from django_durable.types import LONGEST, Tree
 
 
 def start(
@@ -110,6 +110,11 @@ def _without_input(
     graph = workflow.definition
     if scheduled_at is not None and scheduled_at.tzinfo is None:
         raise ValueError(f"scheduled_at={scheduled_at!r}: give an aware datetime.")
+    if timeout is not None and not _is_timeout(timeout):
+        raise ValueError(
+            f"timeout={timeout!r}: give a positive timedelta of at most 100 years, or "
+            "none to use that of the workflow."
+        )
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: give a list, such as [{tags!r}].")
     return NewExecution(
@@ -123,6 +128,10 @@ def _without_input(
         tags=[codec.check_name(str(tag), "tag") for tag in tags],
         timeout=graph.timeout if timeout is None else timeout,
     )
+
+
+def _is_timeout(timeout: object) -> bool:
+    return isinstance(timeout, timedelta) and timedelta(0) < timeout <= LONGEST
 
 
 def _key(idempotency_key: object) -> str | None:

@@ -12,6 +12,7 @@ from django_durable.definition.graph import Graph
 from django_durable.definition.retry import as_retry
 from django_durable.definition.schedules import ScheduleSpec
 from django_durable.exceptions import DefinitionError
+from django_durable.types import LONGEST
 
 _DEFAULTS: dict[str, Any] = {
     "timeout": None,
@@ -79,7 +80,7 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
     timeout, form = options["timeout"], options["input_form"]
     faults = {
         "timeout": timeout is not None
-        and not (isinstance(timeout, timedelta) and timeout > timedelta(0)),
+        and not (isinstance(timeout, timedelta) and timedelta(0) < timeout <= LONGEST),
         "queue": not (isinstance(options["queue"], str) and options["queue"]),
         "priority": not isinstance(options["priority"], int),
         "max_steps": not (
@@ -88,7 +89,7 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
         "input_form": form is not None and not hasattr(form, "base_fields"),
     }
     remedies = {
-        "timeout": "a positive timedelta, such as hours(2)",
+        "timeout": "a positive timedelta of at most 100 years, such as hours(2)",
         "queue": "the name of a queue",
         "priority": "a whole number; larger runs first",
         "max_steps": "a positive whole number",

@@ -146,6 +146,10 @@ def test_an_input_is_a_mapping(given):
         {"idempotency_key": "x" * 256},
         {"idempotency_key": "\u0000"},
         {"queue": "x" * 101},
+        {"timeout": timedelta(days=10**6)},
+        {"timeout": timedelta.max},
+        {"timeout": timedelta(0)},
+        {"timeout": 30},
     ],
 )
 def test_an_option_that_cannot_be_stored_is_refused_and_nothing_written(options):
