@@ -16,7 +16,7 @@ from django.db import connections
 from django_durable import clock, codec
 from django_durable.models import Execution, Step
 from django_durable.models.execution import FINAL
-from django_durable.store import statements
+from django_durable.store import statements, wakeups
 from django_durable.types import Tree
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 # whose number it cannot know, the planner would rather read a whole table or index. They
 # are locked in order of id first, as by all who lock several; an update follows no order.
 # A move that is written again, for its answer was lost, finds its row where it leads, and
-# records no step.
+# records no step. Only what is handed over to another queue is told to its workers: a
+# notification makes commits wait for each other.
 _WRITE = """
 WITH move AS MATERIALIZED (
     SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now
@@ -85,7 +86,8 @@ WITH move AS MATERIALIZED (
         step_attempt, step_status, output, step_error, started_at, now
     FROM moved WHERE step_id IS NOT NULL AND is_new
 )
-SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint
+SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
+    CASE WHEN moved.queue IS NOT NULL THEN pg_notify({channel}, moved.queue) END
 FROM move JOIN locked ON locked.id = move.id LEFT JOIN moved ON moved.id = move.id
 """
 
@@ -97,6 +99,7 @@ def _sql(using: str, *, waits: bool) -> str:
         execution=quoted(Execution._meta.db_table),
         step=quoted(Step._meta.db_table),
         waiting="" if waits else " SKIP LOCKED",
+        channel=wakeups.channel(),
     )
 
 
@@ -114,7 +117,7 @@ def send(
     if not found:
         return {}
     at = clock.from_microseconds(found[0][2])
-    return {number: (status, at) if status else None for number, status, _ in found}
+    return {number: (status, at) if status else None for number, status, *_ in found}
 
 
 def _row(number: int, move: Move) -> Tree:

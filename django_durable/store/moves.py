@@ -24,7 +24,7 @@ from django_durable.ids import new_id
 from django_durable.models import Execution, Step
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store import move_statement
+from django_durable.store import move_statement, wakeups
 from django_durable.store.leases import Lease, held, now_in
 from django_durable.types import ExecutionStatus, Moment, StepKind, StepStatus, Tree
 
@@ -140,6 +140,8 @@ def _write_by_rows(move: Move) -> Moved | None:
         held(move.lease).update(**changes)
         if move.step:
             _record(move.lease, move.step, at)
+        if move.queue is not None:
+            wakeups.notify([move.queue], using=using)
     return Moved(ExecutionStatus(changes["status"]), at)
 
 
