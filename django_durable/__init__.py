@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         InvalidInput,
         InvalidSchedule,
         InvalidStepReturn,
+        NothingToSkip,
         NotInStep,
         NotStorable,
         RetryAfter,
@@ -93,6 +94,7 @@ _OPERATIONS = (
     "retry",
     "pause",
     "resume",
+    "run_now",
     "send_event",
     "provide_input",
     "list_pending_inputs",
@@ -121,8 +123,8 @@ _HOMES = {
     "exceptions": (
         "Cancel Cancelled ChildFailed DefinitionError DurableError "
         "ExecutionClosed ExecutionFailed ExecutionNotFound Fail InputNotFound "
-        "InstanceGone InvalidInput InvalidSchedule InvalidStepReturn NotInStep "
-        "NotStorable RetryAfter ScheduleNotFound Snooze StepTimeout "
+        "InstanceGone InvalidInput InvalidSchedule InvalidStepReturn NothingToSkip "
+        "NotInStep NotStorable RetryAfter ScheduleNotFound Snooze StepTimeout "
         "UnknownInstance UnknownWorkflow WaitTimeout"
     ),
     "moments": "end_of_day next_business_day next_weekday",

@@ -23,8 +23,10 @@ class DjangoDurableConfig(AppConfig):
     def ready(self) -> None:
         """Import ``workflows.py`` of every app, like ``admin.py``; register the rest."""
         from django_durable import checks
+        from django_durable.store import paths
 
         checks.register()
+        paths.teach_all()
         autodiscover_modules("workflows")
         post_migrate.connect(
             _register_schedules, sender=self, dispatch_uid="django_durable.schedules"

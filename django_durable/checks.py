@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.forms import FileField
+from django.urls import NoReverseMatch, reverse
 
 from django_durable import conf, cron, database_checks
 from django_durable.definition import registry
@@ -21,6 +23,9 @@ def register() -> None:
     checks.register(check_settings)
     checks.register(check_queues)
     checks.register(check_schedules)
+    checks.register(check_input_forms)
+    checks.register(check_doors_have_urls, checks.Tags.urls)
+    checks.register(check_links_are_private, checks.Tags.security, deploy=True)
     for check in database_checks.CHECKS:
         checks.register(check)
 
@@ -75,6 +80,63 @@ def check_schedules(**_: Any) -> Sequence[checks.CheckMessage]:
             for problem, hint in _schedule_problems(spec, owner)
         )
     return found
+
+
+def check_input_forms(**_: Any) -> Sequence[checks.CheckMessage]:
+    """``durable.W105``: the form of an input asks for a file, which cannot be stored."""
+    graphs = [registry.get(name).definition for name in registry.names()]
+    return [
+        checks.Warning(
+            f"The input_form of workflow {graph.workflow} has the file field {name!r}.",
+            hint="An execution holds no files. Save the file in a model, and take that.",
+            id="durable.W105",
+        )
+        for graph in graphs
+        for name, field in getattr(graph.input_form, "base_fields", {}).items()
+        if isinstance(field, FileField)
+    ]
+
+
+def check_doors_have_urls(**_: Any) -> Sequence[checks.CheckMessage]:
+    """``durable.W106``: a signed door is open, and no URL leads to it."""
+    is_open = any(one.answer_links or one.webhook for one in _instances())
+    if not is_open or not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        reverse("django_durable:answer")
+    except NoReverseMatch:
+        return [
+            checks.Warning(
+                "ANSWER_LINKS or WEBHOOK opens a door, and no URL leads to it.",
+                hint=(
+                    "Add to urlpatterns: "
+                    'path("durable/", include("django_durable.urls")).'
+                ),
+                id="durable.W106",
+            )
+        ]
+    return []
+
+
+def check_links_are_private(**_: Any) -> Sequence[checks.CheckMessage]:
+    """``durable.W107``: links that answer would travel where others can read them."""
+    return [
+        checks.Warning(
+            f'DURABLE["{one.alias}"]["ANSWER_LINKS"]["base_url"] is not https, so '
+            "whoever reads the traffic can answer.",
+            hint="Give the https:// address of the site.",
+            id="durable.W107",
+        )
+        for one in _instances()
+        if one.answer_links and one.answer_links.base_url.startswith("http:")
+    ]
+
+
+def _instances() -> Sequence[conf.Settings]:
+    """Return the settings of all instances; of a wrong setting ``E101`` tells."""
+    if check_settings():
+        return []
+    return [conf.get_settings(name) for name in conf.get_instances()]
 
 
 def _schedule_problems(spec: ScheduleSpec, owner: str) -> Iterator[tuple[str, str]]:

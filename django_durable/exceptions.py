@@ -10,6 +10,7 @@
     ├── NotStorable              a value cannot be stored; .path, .reason
     │   └── InstanceGone         a stored model instance no longer exists
     ├── ExecutionNotFound  ExecutionClosed  ExecutionFailed  InputNotFound
+    ├── NothingToSkip            run_now: it does not stand still for a time
     ├── InvalidSchedule          a schedule is written wrongly
     ├── ScheduleNotFound         no schedule has this name
     ├── InvalidStepReturn        a step returned neither a mapping nor None
@@ -33,6 +34,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+from django_durable.types import LONGEST
 
 
 class DurableError(Exception):
@@ -83,6 +86,10 @@ class ExecutionNotFound(DurableError):
 
 class ExecutionClosed(DurableError):
     """The execution has ended, so it takes no more of this."""
+
+
+class NothingToSkip(DurableError):
+    """``run_now`` has nothing to skip: it runs, is paused, or waits for no mere time."""
 
 
 class ExecutionFailed(DurableError):
@@ -197,14 +204,11 @@ class RetryAfter(StepControl):
         self.delay = _checked(delay, "RetryAfter")
 
 
-_LONGEST_DELAY = timedelta(days=36525)
-
-
 def _checked(delay: timedelta, name: str) -> timedelta:
     """Refuse, in the step that raises it, what no clock could be set by."""
     if not isinstance(delay, timedelta):
         raise TypeError(f"{name}({delay!r}): give a timedelta, such as minutes(5).")
-    if delay > _LONGEST_DELAY:
+    if delay > LONGEST:
         raise ValueError(f"{name}({delay!r}): give a delay of at most 100 years.")
     return delay
 

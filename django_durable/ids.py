@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 _RANDOM_BITS = 74
@@ -33,6 +34,12 @@ def new_id(after: UUID | None = None) -> UUID:
     head, tail = value >> 62, value & ((1 << 62) - 1)
     time_part, random_a = head >> 12, head & 0xFFF
     return UUID(int=time_part << 80 | 0x7 << 76 | random_a << 64 | 0b10 << 62 | tail)
+
+
+def least_id_at(moment: datetime) -> UUID:
+    """Return the least id that is made at ``moment``, by the clock of the process."""
+    milliseconds = max(int(moment.timestamp() * 1000), 0)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def _payload(identity: UUID) -> int:

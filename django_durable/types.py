@@ -17,10 +17,6 @@ Moment: TypeAlias = datetime | timedelta
 """An instant, or a delay counted from the database's clock at the time of the write."""
 
 
-LONGEST = timedelta(days=36525)
-"""No delay is longer than a hundred years: what is due after it is no date any more."""
-
-
 class ExecutionStatus(enum.StrEnum):
     """Where in its life an execution is. ``docs/state-machine.md`` draws the moves."""
 
@@ -107,6 +103,13 @@ class CatchUp(enum.StrEnum):
     NONE = "none"
     ONE = "one"
     ALL = "all"
+
+
+LONGEST = timedelta(days=36525)
+"""No delay is longer than a hundred years: what is due after it is no date any more."""
+
+MAX_PRIORITY = 2**31 - 1
+MAX_PATH = 500
 
 
 class _Missing(enum.Enum):

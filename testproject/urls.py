@@ -1,4 +1,4 @@
-"""The admin, and the way to it."""
+"""The admin, the way to it, and the doors for those without an account."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -8,4 +8,5 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("durable/", include("django_durable.urls")),
 ]

@@ -57,6 +57,16 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.fixture(autouse=True)
+def _forget_language_of_the_test() -> Iterator[None]:
+    """Forget the language of a request: the test client leaves it to the thread."""
+    from django.utils import translation
+
+    yield
+
+    translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def _forget_workflows_of_the_test() -> Iterator[None]:
     """Let another test define a workflow of the same name, whatever refers to this one."""
     from django_durable.definition import registry
@@ -66,6 +76,16 @@ def _forget_workflows_of_the_test() -> Iterator[None]:
     for name in registry.names():
         if "<locals>" in registry.get(name).__qualname__:
             del registry._workflows[name]
+
+
+@pytest.fixture(autouse=True)
+def _forget_language_of_the_test() -> Iterator[None]:
+    """Go back to the language of the settings, which a request has left for its own."""
+    from django.utils import translation
+
+    yield
+
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

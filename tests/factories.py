@@ -115,6 +115,20 @@ def _refuse_real_database() -> None:
     assert name.startswith(("test_", "django-durable-")), f"{name} is no test database"
 
 
+def wait_until_somebody_waits() -> None:
+    """Return once another session waits for a lock of this one."""
+    for _ in range(2000):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks "
+                "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone()[0]:
+                return
+            cursor.execute("SELECT pg_sleep(0.005)")
+    raise AssertionError("nobody waits")
+
+
 # --- Statements -----------------------------------------------------------------------
 
 _BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE SAVEPOINT")

@@ -10,9 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from django_durable.conf import (
+    AnswerLinkSettings,
     LogSettings,
     QueueSettings,
     Settings,
+    WebhookSettings,
     find_problems,
     get_instances,
     get_settings,
@@ -106,6 +108,28 @@ def test_given_retention_is_laid_over_the_default_one(settings):
     assert get_settings().retention["completed"] == 30 * DAY
 
 
+def test_the_doors_are_shut_unless_the_setting_opens_them(settings):
+    assert get_settings().answer_links is None
+    assert get_settings().webhook is None
+
+    settings.DURABLE = {
+        "default": {"ANSWER_LINKS": {}, "WEBHOOK": {"keys": ["k" * 32]}}
+    }
+
+    assert get_settings().answer_links == AnswerLinkSettings(
+        max_age=7 * DAY, base_url=""
+    )
+    assert get_settings().webhook == WebhookSettings(keys=("k" * 32,), tolerance=300)
+
+
+@pytest.mark.parametrize("keys", [["sesame"], "sesame", [["sesame"]], "s" * 40])
+def test_what_is_wrong_with_a_key_is_said_without_the_key(keys):
+    for webhook in ({"keys": keys}, keys):
+        for problem in find_problems({"default": {"WEBHOOK": webhook}}):
+            assert "sesame" not in f"{problem.message}{problem.hint}"
+            assert "sss" not in problem.message
+
+
 def test_whole_seconds_become_floats(settings):
     settings.DURABLE = {"default": {"LEASE": 5}}
 
@@ -186,6 +210,9 @@ def test_a_faulty_setting_is_refused_with_every_problem(settings):
         {"default": {"LEASE": 1, "POLL_INTERVAL": 0.05}},
         {"default": {"RETENTION": {"completed": None, "cancelled": DAY}}},
         {"default": {}, "reports": {"DATABASE": "reports"}},
+        {"default": {"ANSWER_LINKS": None, "WEBHOOK": None}},
+        {"default": {"ANSWER_LINKS": {}, "WEBHOOK": {"keys": ("k" * 32,)}}},
+        {"default": {"ANSWER_LINKS": {"base_url": "https://a.org/sub/"}}},
     ],
 )
 def test_a_good_setting_has_no_problems(value):
@@ -231,6 +258,30 @@ def test_seconds_are_numbers_greater_than_zero(name, number):
         ({"LOGS": {"capture_stdout": "yes"}}, '["LOGS"]["capture_stdout"]'),
         ({"LOGS": {"max_entries": -1}}, '["LOGS"]["max_entries"]'),
         ({"LOGS": {"max_length": 0}}, '["LOGS"]["max_length"]'),
+        ({"ANSWER_LINKS": True}, '["ANSWER_LINKS"]'),
+        ({"ANSWER_LINKS": {"max_age": 7}}, '["ANSWER_LINKS"]["max_age"]'),
+        ({"ANSWER_LINKS": {"max_age": None}}, '["ANSWER_LINKS"]["max_age"]'),
+        ({"ANSWER_LINKS": {"max_age": -DAY}}, '["ANSWER_LINKS"]["max_age"]'),
+        ({"ANSWER_LINKS": {"base_url": "a.org"}}, '["ANSWER_LINKS"]["base_url"]'),
+        (
+            {"ANSWER_LINKS": {"base_url": "https://a.org?b"}},
+            '["ANSWER_LINKS"]["base_url"]',
+        ),
+        ({"ANSWER_LINKS": {"base_url": None}}, '["ANSWER_LINKS"]["base_url"]'),
+        ({"WEBHOOK": "secret"}, '["WEBHOOK"]'),
+        ({"WEBHOOK": {}}, '["WEBHOOK"]'),
+        ({"WEBHOOK": {"keys": []}}, '["WEBHOOK"]["keys"]'),
+        ({"WEBHOOK": {"keys": "k" * 40}}, '["WEBHOOK"]["keys"]'),
+        ({"WEBHOOK": {"keys": ["k" * 40, "k" * 31]}}, '["WEBHOOK"]["keys"][1]'),
+        ({"WEBHOOK": {"keys": [b"k" * 40]}}, '["WEBHOOK"]["keys"][0]'),
+        (
+            {"WEBHOOK": {"keys": ["k" * 32], "tolerance": "5"}},
+            '["WEBHOOK"]["tolerance"]',
+        ),
+        (
+            {"WEBHOOK": {"keys": ["k" * 32], "tolerence": 5}},
+            '["WEBHOOK"]["tolerence"]',
+        ),
         ({"UNHEARD_OF": 1}, '["UNHEARD_OF"]'),
         ({1: 1}, "[1]"),
         ([], ""),

@@ -18,12 +18,13 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 
 import django_durable as durable
+from django_durable.models import Execution
 from django_durable.testing import run_until_idle
 from testproject.shop.console import fit, width
 from testproject.shop.customers import read_customers
 from testproject.shop.models import Order, Payment, Shipment
 from testproject.shop.orders import Entry, place, read_orders
-from testproject.shop.workflows import Campaign
+from testproject.shop.workflows import Campaign, HandleComplaint
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = [sys.executable, "manage.py", "demo"]
@@ -53,6 +54,9 @@ EXPECTED = {
 SUMMARY = "64 orders: 39 completed, 13 failed, 8 waiting, 4 compensated."
 CAMPAIGN = "The campaign: 500 customers mailed, 20 at a time, 12 bad addresses, "
 SUPPLIER = "The supplier: 4 inquiries, asked 12 times in all, 2 delivered, 2 refused."
+COMPLAINTS = (
+    "The complaints: 4 wait for people of group service (choice, form, multi choice)."
+)
 
 
 def run_demo(environment: dict[str, str], *arguments: str) -> str:
@@ -80,7 +84,9 @@ def outcomes(output: str) -> dict[str, tuple[str, str]]:
     return {number: (total, outcome) for number, total, outcome in rows}
 
 
-def test_the_demo_tells_what_became_of_each_order(worker_environment):
+def test_the_demo_tells_what_became_of_each_order_and_can_be_run_again(
+    worker_environment,
+):
     output = run_demo(worker_environment)
 
     found = outcomes(output)
@@ -88,6 +94,7 @@ def test_the_demo_tells_what_became_of_each_order(worker_environment):
     assert SUMMARY in output
     assert CAMPAIGN in output
     assert SUPPLIER in output
+    assert COMPLAINTS in output
     assert len(found) == 64
     assert "Entry 49 is left out: it has no order number." in output
     assert "\x1b[" not in output
@@ -99,16 +106,15 @@ def test_the_demo_tells_what_became_of_each_order(worker_environment):
     # What is out of stock has been paid for all the same.
     assert Payment.objects.count() == 45
 
-
-def test_the_demo_can_be_run_again(worker_environment):
-    first = run_demo(worker_environment)
     second = run_demo(worker_environment)
 
     assert "0 workflows started." in second
     assert "campaign started" not in second
+    assert "complaints taken in" not in second
     assert CAMPAIGN in second
+    assert COMPLAINTS in second
     assert "Known already: 65 (1001, 1002, 1003 …)." in second
-    assert outcomes(second) == outcomes(first)
+    assert outcomes(second) == found
     assert User.objects.filter(username__in=["admin", "fiona"]).count() == 2
 
 
@@ -134,6 +140,9 @@ def test_the_demo_says_what_is_wrong_with_a_file(worker_environment, tmp_path):
 def test_the_demo_leaves_no_process_behind(worker_environment, tmp_path, number):
     path = tmp_path / "orders.json"
     path.write_text("[]")
+    # A campaign is there already, so none of 500 letters is written.
+    durable.start(Campaign, {}, idempotency_key="Our new teas")
+    Execution.objects.update(status="cancelled", available_at=None)
     demo = subprocess.Popen(
         [*DEMO, f"--file={path}", f"--port={free_port()}"],
         cwd=ROOT,
@@ -316,6 +325,78 @@ def test_a_bad_address_does_not_keep_the_letter_from_the_others(mailoutbox):
     assert (found.result["mailed"], found.result["bad_addresses"]) == (2, 2)
     told = sorted(mail.to for mail in mailoutbox)
     assert told == [["ada@example.com"], ["zoe@example.com"]]
+
+
+@pytest.fixture
+def selma(db):
+    user = User.objects.create_user("selma")
+    user.groups.add(Group.objects.create(name="service"))
+    return user
+
+
+def complain(about: str, *skus: str):
+    lines = [
+        {"sku": sku, "name": sku, "quantity": 1, "price": Decimal(5)}
+        for sku in skus or ("CUP",)
+    ]
+    place(Entry("2001", "Zoë", "zoe@example.com", lines))
+    order = Order.objects.get(number="2001")
+    return durable.start(
+        HandleComplaint, {"order": order.pk, "about": about, "text": "Alas!"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "skus", "answers"),
+    [
+        (
+            "broken",
+            ["POT", "CUP"],
+            [
+                ("broken_articles", ["CUP"]),
+                ("settlement", {"offer": "money", "amount": "5.00"}),
+            ],
+        ),
+        ("broken", ["POT"], [("settlement", {"offer": "again"})]),
+        ("late", ["POT"], [("settlement", "wait")]),
+        (
+            "other",
+            ["POT"],
+            [
+                (
+                    "settlement",
+                    {
+                        "reached": "yes",
+                        "called_on": "2030-03-01",
+                        "mood": "friendly",
+                        "agreed": "All is well.",
+                    },
+                )
+            ],
+        ),
+    ],
+    ids=["broken", "broken, one article", "late", "other"],
+)
+def test_a_complaint_ends_with_a_letter(selma, mailoutbox, about, skus, answers):
+    complaint = complain(about, *skus)
+
+    for name, answer in [*answers, ("reply", "We are sorry.")]:
+        run_until_idle()
+        durable.provide_input(complaint, name, answer, user=selma)
+    run_until_idle()
+
+    assert durable.get_execution(complaint).status == "completed"
+    assert mailoutbox[-1].body == "We are sorry."
+
+
+def test_money_back_needs_an_amount(selma):
+    complaint = complain("broken")
+    run_until_idle()
+
+    with pytest.raises(durable.InvalidInput) as refused:
+        durable.provide_input(complaint, "settlement", {"offer": "money"}, user=selma)
+
+    assert refused.value.errors == {"amount": ["How much?"]}
 
 
 def test_a_customer_who_is_listed_twice_counts_once():

@@ -17,9 +17,11 @@ A block that cannot run has the reason before it, and is only parsed::
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import sys
+from argparse import SUPPRESS
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,6 +102,8 @@ def page_module(monkeypatch, db, settings) -> Iterator[ModuleType]:
     for name, shop_module in modules.items():
         monkeypatch.setitem(sys.modules, f"shop.{name}", shop_module)
     module = ModuleType("code_of_a_page")
+    # For what a page prepares: what is set here is reset after the test.
+    module.settings = settings  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 
@@ -269,11 +273,86 @@ def test_every_public_name_is_in_the_reference():
 
 
 def test_every_setting_is_explained():
-    from django_durable import conf
+    from django_durable.conf import rules
 
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
-    assert {key for key in conf._INSTANCE_RULES if f"`{key}`" not in page} == set()
+    assert {key for key in rules.INSTANCE_RULES if f"`{key}`" not in page} == set()
+
+
+def test_every_signal_is_explained_with_what_it_passes():
+    from django.dispatch import Signal
+
+    from django_durable import signals
+
+    page = (DOCS / "reference" / "signals.md").read_text(encoding="utf-8")
+    names = {name for name, it in vars(signals).items() if isinstance(it, Signal)}
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == names
+
+
+def subcommands_of(parser):
+    """Return the parsers of a command's subcommands, by name."""
+    [action] = [one for one in parser._actions if isinstance(one.choices, dict)]
+    return action.choices
+
+
+def options_of(parser, name: str) -> set[str]:
+    """Return the options that a command declares itself and tells of."""
+    from django.core.management import BaseCommand
+
+    common = BaseCommand().create_parser("manage.py", name)
+    known = {option for one in common._actions for option in one.option_strings}
+    return {
+        option
+        for one in parser._actions
+        for option in one.option_strings
+        if option.startswith("--") and option not in known and one.help != SUPPRESS
+    }
+
+
+def test_every_subcommand_and_option_is_explained():
+    from django.core.management import load_command_class
+
+    page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    workers, durable = page.split("## manage.py durable")
+    parser = load_command_class("django_durable", "runworkers").create_parser(
+        "manage.py", "runworkers"
+    )
+    missing = [
+        option
+        for option in options_of(parser, "runworkers")
+        if not re.search(_told(option), workers)
+    ]
+    parser = load_command_class("django_durable", "durable").create_parser(
+        "manage.py", "durable"
+    )
+    for name, subcommand in subcommands_of(parser).items():
+        wanted = [name, *options_of(subcommand, "durable")]
+        missing += [
+            f"{name}: {one}" for one in wanted if not re.search(_told(one), durable)
+        ]
+
+    assert missing == []
+
+
+def _told(word: str) -> str:
+    """Return a pattern for code that has a word in it."""
+    return rf"`[^`\n]*(?<![\w-]){re.escape(word)}(?![\w-])[^`\n]*`"
+
+
+def test_every_rule_of_the_doctor_is_explained():
+    page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    rules = {
+        match
+        for path in (PACKAGE / "store" / "health").glob("*.py")
+        for match in re.findall(
+            r"\.finding\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")
+        )
+    }
+
+    assert len(rules) > 10
+    assert {rule for rule in rules if f"`{rule}`" not in page} == set()
 
 
 def test_the_settings_that_are_shown_are_the_defaults(page_module):
@@ -291,6 +370,7 @@ def test_the_settings_that_are_shown_are_the_defaults(page_module):
 # --- the generated page -------------------------------------------------------------------
 
 STATE_MACHINE = DOCS / "state-machine.md"
+DRAWING = DOCS / "images" / "process_order.svg"
 
 _MEANINGS = {
     ExecutionStatus.PENDING: "may be claimed now, or later: after a backoff, a snooze, "
@@ -361,7 +441,25 @@ def test_the_page_on_states_is_that_of_the_code():
     )
 
 
+def drawing_of_an_order() -> str:
+    from django_durable.drawing import graph_svg
+    from testproject.shop.workflows import ProcessOrder
+
+    return graph_svg(ProcessOrder.graph(), embed_style=True) + "\n"
+
+
+def test_the_drawing_of_an_order_is_that_of_the_code():
+    assert DRAWING.read_text(encoding="utf-8") == drawing_of_an_order(), (
+        "run: python -m tests.test_docs --write"
+    )
+
+
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit("usage: python -m tests.test_docs --write")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "testproject.settings")
+    import django
+
+    django.setup()
     STATE_MACHINE.write_text(state_machine_page(), encoding="utf-8")
+    DRAWING.write_text(drawing_of_an_order(), encoding="utf-8")

@@ -23,6 +23,7 @@ from django_durable.forms import (
     form_class_for,
     form_path,
     posted_answer,
+    posted_input,
 )
 
 
@@ -189,13 +190,30 @@ def test_the_prompt_is_the_label():
     )()
 
     assert form.fields["value"].label == "How many?"
-    assert form.fields["value"].choices == [("1", "One"), ("2", "2")]
+    assert form.fields["value"].choices == [
+        ("", "---------"),
+        ("1", "One"),
+        ("2", "2"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["choice", "select"])
+def test_nothing_is_chosen_before_a_person_chooses(kind):
+    described = {
+        "choice": asked("choice", choices=["a", "b"]),
+        "select": one_field("select", choices=["a", "b"]),
+    }[kind]
+
+    html = form_class_for(described)().as_div()
+
+    assert '<option value="" selected>' in html
 
 
 def test_members_of_an_enum_are_labelled():
     form = form_class_for(asked("choice", choices=[*Size, *Color]))()
 
     assert form.fields["value"].choices == [
+        ("", "---------"),
         ("s", "Small"),
         ("l", "Large"),
         ("1", "RED"),
@@ -364,6 +382,13 @@ def test_a_field_shows_its_label_and_its_help():
     assert plain["the_name"].label == "The name"
 
 
+def test_the_help_of_a_field_is_text_and_no_html():
+    form = form_class_for(one_field("text", label="<b>", help="<b>bold</b> & co"))
+
+    assert "<b>" not in form().as_div()
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; co" in form().as_div()
+
+
 @pytest.mark.parametrize(
     "name", ["data", "errors", "clean", "fields", "two words", "ü"]
 )
@@ -481,6 +506,26 @@ def test_a_post_is_an_answer_once_the_rest_is_left_out(description, post, answer
     posted = QueryDict(f"csrfmiddlewaretoken=x&_save=1&{post}")
 
     assert clean_answer(description, posted_answer(description, posted)) == answer
+
+
+class PackingForm(forms.Form):
+    group = forms.ModelChoiceField(Group.objects.all())
+    weight = forms.DecimalField()
+    sizes = forms.MultipleChoiceField(choices=[("s", "S"), ("l", "L")])
+
+
+@pytest.mark.django_db
+def test_a_posted_form_may_choose_among_rows():
+    group = Group.objects.create(name="pack")
+    posted = QueryDict(f"_save=1&group={group.pk}&weight=1.50&sizes=s&sizes=l")
+
+    given = posted_input(PackingForm, posted)
+
+    assert clean_input(PackingForm, given) == {
+        "group": group,
+        "weight": Decimal("1.50"),
+        "sizes": ["s", "l"],
+    }
 
 
 # --- descriptions ---------------------------------------------------------------------

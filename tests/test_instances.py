@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -28,6 +29,8 @@ from django_durable import (
     Workflow,
     step,
 )
+from django_durable.doors import answer_link
+from django_durable.doors.signatures import Message, sign
 from testproject import database_urls
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -226,6 +229,49 @@ def test_the_user_who_answered_is_read_from_the_database_of_users():
     assert request.answered_by is None
 
 
+def test_the_doors_lead_to_the_instance_that_asks(settings, client):
+    key = "k" * 40
+    settings.DURABLE = {
+        "default": {"ANSWER_LINKS": {}},
+        "other": {
+            "DATABASE": "other",
+            "ANSWER_LINKS": {},
+            "WEBHOOK": {"keys": [key]},
+        },
+    }
+    ada = get_user_model().objects.create_superuser("ada")
+    execution = django_durable.start(Story, durable="other")
+    work("other")
+
+    def send(prefix):
+        at = str(int(time.time()))
+        message = Message(
+            timestamp=at, execution=str(execution.pk), name="paid", body=b"1"
+        )
+        return client.post(
+            f"/durable/{prefix}events/{execution.pk}/paid",
+            b"1",
+            content_type="application/json",
+            headers={"Durable-Timestamp": at, "Durable-Signature": sign(message, key)},
+        ).status_code
+
+    # Only the door of the other instance is open.
+    assert (send(""), send("default/"), send("other/")) == (404, 404, 202)
+    work("other")
+    [asked] = django_durable.list_pending_inputs(durable="other")
+    link = answer_link(asked, user=ada)
+    assert client.post(link, {"value": "approved"}).status_code == 302
+    work("other")
+
+    result = django_durable.wait_for_result(execution, timeout=5, durable="other")
+    assert result["answer"] == [42, 1, "approved"]
+    asked.refresh_from_db()
+    assert asked.answered_by == ada
+    del settings.DURABLE["other"]["ANSWER_LINKS"]
+    settings.DURABLE = {**settings.DURABLE}
+    assert client.get(link).status_code == 404
+
+
 def test_answering_what_is_not_asked_says_what_is():
     execution = django_durable.start(Story, durable="other")
     django_durable.send_event(execution, "paid", durable="other")
@@ -350,3 +396,56 @@ def test_a_router_may_keep_the_tables_of_other_apps_away(tmp_path: Path):
         connections["other"].close()
         connections.settings["other"]["NAME"] = name
         del connections["other"]
+
+
+# --- The admin ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def boss(client: Any) -> Any:
+    client.force_login(get_user_model().objects.create_superuser("boss"))
+    return client
+
+
+def test_the_admin_shows_the_instance_that_is_asked_for(boss):
+    here = django_durable.start(Child, {"number": 1})
+    there = django_durable.start(Child, {"number": 2}, durable="other")
+    list_ = "/admin/django_durable/execution/"
+
+    for query, shown, hidden in (("", here, there), ("?durable=other", there, here)):
+        html = boss.get(f"{list_}{query}").text
+        assert str(shown.pk) in html
+        assert str(hidden.pk) not in html
+        for tab in ("steps", "logs", "data", "family", "events", "history"):
+            page = f"{list_}{shown.pk}/change/?tab={tab}&{query[1:]}"
+            assert boss.get(page).status_code == 200
+            assert boss.get(f"{page}&_live=1").status_code == 200
+    assert boss.get(f"{list_}{there.pk}/change/").status_code == 404
+    assert boss.get(f"{list_}?durable=nowhere").status_code == 404
+
+
+def test_links_and_actions_of_the_admin_stay_in_their_instance(boss):
+    there = django_durable.start(Child, {"number": 2}, durable="other")
+    page = f"/admin/django_durable/execution/{there.pk}/"
+
+    assert f"{page}do/cancel/?durable=other" in (
+        boss.get(f"{page}change/?durable=other").text
+    )
+    assert boss.post(f"{page}do/pause/").status_code == 404
+    boss.post(f"{page}do/pause/?durable=other", {"confirmed": "yes"})
+    there.refresh_from_db(using="other")
+    assert there.status == "paused"
+    boss.post(
+        "/admin/django_durable/execution/?durable=other",
+        {
+            "action": "cancel_selected",
+            "_selected_action": [str(there.pk)],
+            "confirmed": "yes",
+        },
+    )
+
+    there.refresh_from_db(using="other")
+    assert there.status == "cancelled"
+    history = boss.get(f"{page}change/?durable=other&tab=history").text
+    assert "Paused" in history
+    assert "Cancelled" in history

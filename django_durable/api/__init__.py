@@ -19,6 +19,7 @@ from django_durable.api.operating import (
     provide_input,
     resume,
     retry,
+    run_now,
     send_event,
 )
 from django_durable.api.reading import (
@@ -59,6 +60,7 @@ acancel = _twin(cancel)
 aretry = _twin(retry)
 apause = _twin(pause)
 aresume = _twin(resume)
+arun_now = _twin(run_now)
 asend_event = _twin(send_event)
 aprovide_input = _twin(provide_input)
 alist_pending_inputs = _twin(list_pending_inputs)
@@ -88,6 +90,7 @@ __all__ = [
     "aprovide_input",
     "aresume",
     "aretry",
+    "arun_now",
     "aschedule",
     "asend_event",
     "astart",
@@ -110,6 +113,7 @@ __all__ = [
     "provide_input",
     "resume",
     "retry",
+    "run_now",
     "send_event",
     "start",
     "start_many",

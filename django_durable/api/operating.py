@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -14,8 +15,8 @@ from django_durable.api.references import ExecutionRef, id_of
 from django_durable.conf import get_settings
 from django_durable.exceptions import InputNotFound
 from django_durable.models import Event, InputRequest
-from django_durable.store import answering, events, inputs, operations
-from django_durable.types import ErrorInfo
+from django_durable.store import answering, events, inputs, operations, skipping
+from django_durable.types import ErrorInfo, WaitStatus
 
 User: TypeAlias = "AbstractBaseUser | AnonymousUser"
 
@@ -61,6 +62,17 @@ def resume(execution: ExecutionRef, *, durable: str = "default") -> None:
     operations.resume(id_of(execution), using=get_settings(durable).database)
 
 
+def run_now(execution: ExecutionRef, *, durable: str = "default") -> None:
+    """Let an execution go on at once that stands still only for a time.
+
+    A sleep counts as over; a back-off, a snooze and the wait for ``scheduled_at`` end,
+    also in the execution's lanes. It is next among what has its priority in its queue.
+    What waits for an event, an input or a child, runs or is paused raises
+    ``NothingToSkip``, which says what it waits for; an ended one ``ExecutionClosed``.
+    """
+    skipping.run_now(id_of(execution), using=get_settings(durable).database)
+
+
 def send_event(
     execution: ExecutionRef,
     name: str,
@@ -91,29 +103,63 @@ def provide_input(
     value: Any,
     *,
     user: User | None = None,
+    comment: str = "",
+    input_id: UUID | None = None,
     durable: str = "default",
 ) -> InputRequest:
     """Answer what an execution asks a person; the value is validated first.
 
-    Without ``user`` the program answers, and nobody's rights are asked for. Raises
-    ``InputNotFound``, ``InvalidInput`` (``.errors`` as a form gives them) and
-    ``PermissionDenied``.
+    ``comment`` is kept with the answer. Of several questions of one name the oldest
+    open one is answered, or with ``input_id`` that one and no other. Without ``user``
+    the program answers, and nobody's rights are asked for. Raises ``InputNotFound``
+    (which says if it was answered, has timed out or was cancelled), ``InvalidInput``
+    (``.errors`` as a form gives them) and ``PermissionDenied``.
     """
+    return answer_input(
+        execution,
+        name,
+        value,
+        user=user,
+        comment=comment,
+        input_id=input_id,
+        is_permitted=user is None,
+        durable=durable,
+    )
+
+
+def answer_input(
+    execution: ExecutionRef,
+    name: str,
+    value: Any,
+    *,
+    user: User | None,
+    comment: str,
+    input_id: UUID | None,
+    is_permitted: bool,
+    durable: str,
+) -> InputRequest:
+    """Do what ``provide_input`` does; unless it ``is_permitted`` the user must be."""
     settings = get_settings(durable)
-    execution_id = id_of(execution)
-    with transaction.atomic(using=settings.database):
-        row, request = inputs.lock_open(execution_id, name, using=settings.database)
+    using, comment = settings.database, str(comment)
+    codec.check_size(
+        codec.encode(comment, name="comment"), settings.max_payload_bytes, "comment"
+    )
+    with transaction.atomic(using=using):
+        row, request = inputs.lock(
+            id_of(execution), name, input_id=input_id, using=using
+        )
         if request is None:
-            raise InputNotFound(inputs.why_not_asked(row, name))
-        if user is not None and not answering.may_answer(user, request):
-            raise PermissionDenied(
-                f"{user} may not answer {name!r}; {answering.who_may_answer(request)}."
-            )
+            raise InputNotFound(inputs.why_not_asked(row, name, input_id=input_id))
+        # First, so that only those who may answer are told who did.
+        if not (is_permitted or answering.may_answer(user, request)):
+            raise PermissionDenied(answering.why_not(user, request))
+        if request.status != WaitStatus.OPEN:
+            raise InputNotFound(inputs.why_closed(row, request))
         cleaned = forms.clean_answer(inputs.describe(request), value)
         tree = codec.encode(cleaned, name=name)
         codec.check_size(tree, settings.max_payload_bytes, name)
-        inputs.answer(request, tree, user=user, using=settings.database)
-    request.refresh_from_db(using=settings.database)
+        inputs.answer(request, tree, comment=comment, user=user, using=using)
+    request.refresh_from_db(using=using)
     return request
 
 

@@ -15,7 +15,7 @@ from django_durable.exceptions import InvalidInput
 from django_durable.models import Execution
 from django_durable.store import executions
 from django_durable.store.executions import NewExecution
-from django_durable.types import LONGEST, Tree
+from django_durable.types import LONGEST, MAX_PRIORITY, Tree
 
 
 def start(
@@ -108,13 +108,8 @@ def _without_input(
     timeout: timedelta | None = None,
 ) -> NewExecution:
     graph = workflow.definition
-    if scheduled_at is not None and scheduled_at.tzinfo is None:
+    if scheduled_at is not None and not _is_aware(scheduled_at):
         raise ValueError(f"scheduled_at={scheduled_at!r}: give an aware datetime.")
-    if timeout is not None and not _is_timeout(timeout):
-        raise ValueError(
-            f"timeout={timeout!r}: give a positive timedelta of at most 100 years, or "
-            "none to use that of the workflow."
-        )
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: give a list, such as [{tags!r}].")
     return NewExecution(
@@ -122,16 +117,42 @@ def _without_input(
         position=graph.first() or "",
         input={},
         queue=codec.check_name(queue or graph.queue, "queue", limit=100),
-        priority=graph.priority if priority is None else priority,
+        priority=graph.priority if priority is None else _priority(priority),
         scheduled_at=scheduled_at,
         idempotency_key=_key(idempotency_key),
         tags=[codec.check_name(str(tag), "tag") for tag in tags],
-        timeout=graph.timeout if timeout is None else timeout,
+        timeout=graph.timeout if timeout is None else _timeout(timeout),
     )
 
 
-def _is_timeout(timeout: object) -> bool:
-    return isinstance(timeout, timedelta) and timedelta(0) < timeout <= LONGEST
+def _priority(priority: int) -> int:
+    if not isinstance(priority, int):
+        raise TypeError(f"priority={priority!r}: give a whole number.")
+    if abs(priority) > MAX_PRIORITY:
+        raise ValueError(
+            f"priority={priority}: give a number up to {MAX_PRIORITY:,}, or down to its "
+            "negative."
+        )
+    return priority
+
+
+def _timeout(timeout: timedelta) -> timedelta:
+    """Return a timeout that every database can add to its clock.
+
+    What it cannot, it would refuse to the worker who claims the execution, and with it
+    the whole queue.
+    """
+    if not isinstance(timeout, timedelta):
+        raise TypeError(f"timeout={timeout!r}: give a timedelta, such as hours(2).")
+    if not timedelta(0) < timeout <= LONGEST:
+        raise ValueError(
+            f"timeout={timeout!r}: give a positive timedelta of at most 100 years."
+        )
+    return timeout
+
+
+def _is_aware(moment: object) -> bool:
+    return isinstance(moment, datetime) and moment.tzinfo is not None
 
 
 def _key(idempotency_key: object) -> str | None:
@@ -152,6 +173,9 @@ def _validated(
             f"The input of {workflow.definition.workflow} is {type(input).__name__}; give "
             "a mapping, which becomes the data of the first step."
         )
-    given = dict(input or {})
+    given = {} if input is None else input
     form_class: Any = workflow.definition.input_form
-    return given if form_class is None else forms.clean_input(form_class, given)
+    if form_class is None:
+        return dict(given)
+    what = f"input of {workflow.definition.workflow}"
+    return forms.clean_input(form_class, given, what=what)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
+from django_durable.exceptions import DurableError
+
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 20_000
 
@@ -16,13 +18,15 @@ def describe_exception(error: BaseException) -> dict[str, str]:
 
     The message is cut to its first 2,000 characters, the traceback, causes included,
     to its last 20,000. The frames through which the engine called user code are left
-    out.
+    out; an error of the engine's own, whose message says all, has no traceback then.
     """
-    return {
+    described = {
         "type": storable(type(error).__name__),
         "message": storable(_message(error))[:MAX_MESSAGE],
-        "traceback": storable(_traceback(error))[-MAX_TRACEBACK:],
     }
+    if text := storable(_traceback(error))[-MAX_TRACEBACK:]:
+        described["traceback"] = text
+    return described
 
 
 def _message(error: BaseException) -> str:
@@ -36,17 +40,18 @@ def _message(error: BaseException) -> str:
 def _traceback(error: BaseException) -> str:
     try:
         frames = _below_the_engine(error.__traceback__)
+        if frames is None and isinstance(error, DurableError) and not error.__cause__:
+            return ""
+        frames = frames or error.__traceback__
         return "".join(traceback.format_exception(type(error), error, frames))
     except Exception:
         return "(the traceback could not be written)"
 
 
 def _below_the_engine(frames: TracebackType | None) -> TracebackType | None:
-    """Skip the engine's frames at the top, unless there are no others."""
-    below = frames
-    while below is not None and _is_engine(below):
-        below = below.tb_next
-    return below or frames
+    while frames is not None and _is_engine(frames):
+        frames = frames.tb_next
+    return frames
 
 
 def _is_engine(frame: TracebackType) -> bool:

@@ -56,8 +56,7 @@ def _status_blocks(found: Overview, durable: str) -> list[Block]:
         numbers=(1, 2, 3, 4),
     )
     blocks: list[Block] = [queues, "", *_worker_blocks(found)]
-    if found.schedules_due is not None:
-        blocks.append(f"Schedules due: {found.schedules_due:,}")
+    blocks.append(f"Schedules due: {found.schedules_due:,}")
     blocks.append(f"Failed in the last hour: {found.failures:,}")
     return blocks
 

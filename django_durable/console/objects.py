@@ -7,7 +7,7 @@ from typing import Any
 from django_durable import codec
 from django_durable.console.answers import Object
 from django_durable.console.words import iso
-from django_durable.models import Event, Execution, InputRequest, Step, Wait
+from django_durable.models import Event, Execution, InputRequest, Log, Step, Wait
 from django_durable.store.health import Finding
 from django_durable.store.overview import Overview
 
@@ -64,6 +64,19 @@ def step_object(step: Step) -> Object:
     }
 
 
+def log_object(line: Log) -> Object:
+    """Return one line that a step has written."""
+    return {
+        "created_at": iso(line.created_at),
+        "level": line.level,
+        "logger": line.logger,
+        "message": line.message,
+        "step": line.step,
+        "attempt": line.attempt,
+        "lane": str(line.lane) if line.lane else None,
+    }
+
+
 def wait_object(wait: Wait) -> Object:
     """Return a wait."""
     return {
@@ -82,6 +95,7 @@ def wait_object(wait: Wait) -> Object:
 def input_object(request: InputRequest) -> Object:
     """Return what a person is or was asked."""
     return {
+        "id": str(request.pk),
         "execution": str(request.execution_id),
         "name": request.name,
         "path": request.path,
@@ -94,8 +108,11 @@ def input_object(request: InputRequest) -> Object:
         "permission": request.permission,
         "status": request.status,
         "answer": stored(request.answer),
+        "comment": request.comment,
+        "answered_by": str(request.answered_by) if request.answered_by else None,
         "until": iso(request.until),
         "created_at": iso(request.created_at),
+        "closed_at": iso(request.closed_at),
     }
 
 

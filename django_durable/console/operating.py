@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -22,15 +24,16 @@ def start(given: dict[str, Any]) -> Answer:
     data = parse_json(text, "--input") if text is not None else {}
     if not isinstance(data, dict):
         raise UsageError('--input: give a JSON object, such as {"order_id": 7}.')
-    row = api.start(
-        given["workflow"],
-        data,
-        queue=given["queue"],
-        priority=given["priority"],
-        idempotency_key=given["key"],
-        tags=given["tag"] or (),
-        durable=durable,
-    )
+    with values_of_the_command():
+        row = api.start(
+            given["workflow"],
+            data,
+            queue=given["queue"],
+            priority=given["priority"],
+            idempotency_key=given["key"],
+            tags=given["tag"] or (),
+            durable=durable,
+        )
     said = f"Started {row.workflow}: {row.pk}"
     if not row.created:
         said = f"{row.pk} has the key {given['key']!r} already; nothing was started."
@@ -72,17 +75,25 @@ def resume(given: dict[str, Any]) -> Answer:
     return _changed(id_, f"{id_} goes on.", given)
 
 
+def run_now(given: dict[str, Any]) -> Answer:
+    """Skip a sleep, a back-off, a snooze or the wait for a scheduled start."""
+    id_ = _id(given)
+    api.run_now(id_, durable=given["durable"])
+    return _changed(id_, f"{id_} is next for a worker.", given)
+
+
 def send_event(given: dict[str, Any]) -> Answer:
     """Send an event."""
     id_, text = _id(given), given["payload"]
     payload = None if text is None else parse_json(text, "--payload")
-    event = api.send_event(
-        id_,
-        given["name"],
-        payload,
-        event_id=given["event_id"],
-        durable=given["durable"],
-    )
+    with values_of_the_command():
+        event = api.send_event(
+            id_,
+            given["name"],
+            payload,
+            event_id=given["event_id"],
+            durable=given["durable"],
+        )
     ending = "was taken at once" if event.taken_by_id else "is kept for the next wait"
     return _changed(id_, f"Event {event.name!r} was sent, and {ending}.", given)
 
@@ -94,10 +105,20 @@ def provide_input(given: dict[str, Any]) -> Answer:
         given["name"],
         parse_answer(given["value"]),
         user=_user(given["user"]) if given["user"] else None,
+        comment=given["comment"],
         durable=given["durable"],
     )
     said = f"{request.name!r} of {request.execution_id} is answered."
     return Answer(blocks=[said], objects=[input_object(request)])
+
+
+@contextmanager
+def values_of_the_command() -> Iterator[None]:
+    """Tell of a value that the public functions refuse as of one written wrongly."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _user(name: str) -> Any:
@@ -114,6 +135,8 @@ def parse_json(text: str, where: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise UsageError(f"{where}: this is no JSON: {error}.") from None
+    except RecursionError:
+        raise UsageError(f"{where}: this is nested too deeply.") from None
 
 
 def parse_answer(text: str) -> Any:

@@ -17,6 +17,7 @@ from django_durable.console.objects import (
     execution_object,
     input_object,
     lane_object,
+    log_object,
     step_object,
     stored,
     wait_object,
@@ -24,7 +25,7 @@ from django_durable.console.objects import (
 from django_durable.console.tables import Table
 from django_durable.console.trees import Family, tree
 from django_durable.console.words import NOTHING, duration, moment, relative
-from django_durable.models import Event, Execution, InputRequest, Wait
+from django_durable.models import Event, Execution, InputRequest, Log, Wait
 from django_durable.store import queries
 from django_durable.types import ExecutionStatus, WaitStatus
 
@@ -38,6 +39,9 @@ _ENDINGS: Mapping[str, str] = {
 _MOST = 1000
 """Rows of each kind that are shown."""
 
+_LONGEST = 2000
+"""Characters of a payload that are shown to a person."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portrait:
@@ -48,18 +52,21 @@ class Portrait:
     waits: list[Wait] = field(default_factory=list)
     inputs: list[InputRequest] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    logs: list[Log] | None = None
 
 
 def show(given: dict[str, Any]) -> Answer:
     """Show one execution."""
     using = get_settings(given["durable"]).database
     id_ = identify(given["id"], using=using)
-    found = _portrait(api.get_execution(id_, durable=given["durable"]), using)
+    row = api.get_execution(id_, durable=given["durable"])
+    found = _portrait(row, using, has_logs=given["logs"])
     return Answer(blocks=list(_blocks(found)), objects=[_object(found)])
 
 
-def _portrait(row: Execution, using: str) -> Portrait:
+def _portrait(row: Execution, using: str, *, has_logs: bool) -> Portrait:
     id_: UUID = row.pk
+    logs = queries.logs_of(id_, using=using)[:_MOST] if has_logs else None
     waits = queries.waits_of(id_, using=using).filter(status=WaitStatus.OPEN)
     return Portrait(
         row=row,
@@ -77,11 +84,15 @@ def _portrait(row: Execution, using: str) -> Portrait:
         waits=list(waits[:_MOST]),
         inputs=list(queries.inputs_of(id_, using=using)[:_MOST]),
         events=list(queries.events_of(id_, using=using)[:_MOST]),
+        logs=None if logs is None else list(logs),
     )
 
 
 def _object(found: Portrait) -> dict[str, Any]:
     row, family = found.row, found.family
+    logs = (
+        {} if found.logs is None else {"logs": [log_object(one) for one in found.logs]}
+    )
     return {
         **execution_object(row),
         "input": stored(row.input),
@@ -93,6 +104,7 @@ def _object(found: Portrait) -> dict[str, Any]:
         "waits": [wait_object(wait) for wait in found.waits],
         "inputs": [input_object(request) for request in found.inputs],
         "events": [event_object(event) for event in found.events],
+        **logs,
     }
 
 
@@ -113,6 +125,7 @@ def _blocks(found: Portrait) -> Iterator[Block]:
         yield f"Only the first {_MOST:,} steps and members are shown."
     yield from _asked(found)
     yield from _sent(found)
+    yield from _written(found)
 
 
 def sentence(row: Execution) -> str:
@@ -152,8 +165,8 @@ def _facts(row: Execution) -> Iterator[str]:
         "Parent": str(row.parent_id) if row.parent_id else NOTHING,
         "Tags": ", ".join(row.tags) or NOTHING,
         "Key": row.idempotency_key or NOTHING,
-        "Input": _json(row.input),
-        "Data": _json(row.data) if row.data != row.input else NOTHING,
+        "Input": _shortened(row.input),
+        "Data": _shortened(row.data) if row.data != row.input else NOTHING,
     }
     for name, value in facts.items():
         if value != NOTHING:
@@ -162,6 +175,15 @@ def _facts(row: Execution) -> Iterator[str]:
 
 def _json(value: Any) -> str:
     return json.dumps(stored(value), ensure_ascii=False)
+
+
+def _shortened(value: Any) -> str:
+    """Return a payload as JSON, or how it begins where it is too long for a person."""
+    text = _json(value)
+    if len(text) <= _LONGEST:
+        return text
+    more = len(text) - _LONGEST
+    return f"{text[:_LONGEST]}… and {more:,} characters more; --format json has all."
 
 
 def _asked(found: Portrait) -> Iterator[Block]:
@@ -184,13 +206,15 @@ def _asked(found: Portrait) -> Iterator[Block]:
     if found.inputs:
         yield ""
         yield Table(
-            ("INPUT", "TYPE", "STATUS", "ANSWER", "PROMPT"),
+            ("INPUT", "TYPE", "STATUS", "BY", "ANSWER", "COMMENT", "PROMPT"),
             [
                 (
                     request.name,
                     request.type,
                     request.status,
+                    str(request.answered_by or NOTHING),
                     NOTHING if request.answer is None else _json(request.answer),
+                    request.comment or NOTHING,
                     request.prompt or NOTHING,
                 )
                 for request in found.inputs
@@ -215,3 +239,19 @@ def _sent(found: Portrait) -> Iterator[Block]:
         ],
         whole=(0, 1, 2),
     )
+
+
+def _written(found: Portrait) -> Iterator[Block]:
+    """Yield the lines of the logs, as long as they are."""
+    if found.logs is None:
+        return
+    yield ""
+    if not found.logs:
+        yield "Its steps have written nothing."
+    for line in found.logs:
+        where = f"{line.step} #{line.attempt}"
+        first, *others = line.message.splitlines() or [""]
+        yield f"{moment(line.created_at)}  {line.level:8}{where}  {first}"
+        yield from (f"    {other}" for other in others)
+    if len(found.logs) >= _MOST:
+        yield f"Only the first {_MOST:,} lines are shown."

@@ -16,6 +16,7 @@ from django_durable.definition.nodes import (
     Place,
     StepNode,
 )
+from django_durable.definition.notes import note_on
 from django_durable.definition.paths import split
 
 # No node can be called so: a step may be called `start`.
@@ -27,7 +28,9 @@ class ChartNode:
     """A node to draw. ``around`` is the path of the block that holds it, or empty.
 
     ``kind`` is that of the step, or ``branch``, ``case``, ``parallel``, ``lane``,
-    ``each``, ``loop``, ``start``, ``end``. ``note`` is what stands under the name.
+    ``each``, ``loop``, ``start``, ``end``. ``note`` is what stands under the name,
+    ``when`` the answers that lead into a case. ``wait`` is what a ready-made node waits
+    for: ``sleep``, ``event``, ``input`` or ``child``.
     """
 
     path: str
@@ -35,6 +38,11 @@ class ChartNode:
     kind: str
     around: str = ""
     note: str = ""
+    doc: str = ""
+    when: str = ""
+    is_default: bool = False
+    wait: str = ""
+    max_attempts: int = 1
 
     @property
     def is_block(self) -> bool:
@@ -146,7 +154,7 @@ class _Drawing:
             case BranchNode():
                 return self._branch(place, around, ends)
             case ParallelNode(path=path, members=members):
-                self._node(place, "parallel", around, place.on_error)
+                self._node(place, "parallel", around)
                 return [
                     end for member in members for end in self.place(member, path, ends)
                 ]
@@ -154,23 +162,16 @@ class _Drawing:
                 self._node(place, "lane", around)
                 return self.sequence(nodes, path, ends)
             case EachNode(path=path, nodes=nodes):
-                limit = place.max_concurrency
-                self._node(
-                    place, "each", around, f"at most {limit} at once" if limit else ""
-                )
+                self._node(place, "each", around)
                 return self.sequence(nodes, path, ends)
             case LoopNode(path=path, nodes=nodes):
-                self._node(
-                    place, "loop", around, f"at most {place.max_iterations} rounds"
-                )
+                self._node(place, "loop", around)
                 inside = self.sequence(nodes, path, ends)
                 first = nodes[0].path
                 self.edges += [ChartEdge(end, first, "again") for end, _ in inside]
                 return [*inside, *((end, "no round") for end, _ in ends)]
             case StepNode(path=path, kind=kind):
-                self._node(
-                    place, kind.value, around, "undone on failure" if place.undo else ""
-                )
+                self._node(place, kind.value, around)
                 self._arrive(path, ends)
                 return [(path, "")]
             case CaseNode():
@@ -182,18 +183,36 @@ class _Drawing:
         found: list[tuple[str, str]] = []
         for case in branch.cases:
             self._node(case, "case", around)
-            label = "otherwise" if case.is_default else ", ".join(map(str, case.values))
-            found += self.sequence(case.nodes, case.path, [(branch.path, label)])
+            ends = [(branch.path, _when(case))]
+            found += self.sequence(case.nodes, case.path, ends)
         if not any(case.is_default for case in branch.cases):
             found.append((branch.path, "no match"))
         return found
 
-    def _node(self, place: Place, kind: str, around: str, note: str = "") -> None:
-        name = split(place.path)[1]
-        self.nodes.append(ChartNode(place.path, name, kind, around, note))
+    def _node(self, place: Place, kind: str, around: str) -> None:
+        step = place if isinstance(place, StepNode) else None
+        self.nodes.append(
+            ChartNode(
+                path=place.path,
+                name=split(place.path)[1],
+                kind=kind,
+                around=around,
+                note=note_on(place),
+                doc="" if isinstance(place, CaseNode) else place.doc,
+                when=_when(place) if isinstance(place, CaseNode) else "",
+                is_default=isinstance(place, CaseNode) and place.is_default,
+                wait=step.wait.kind if step and step.wait else "",
+                max_attempts=step.retry.max_attempts if step else 1,
+            )
+        )
 
     def _arrive(self, path: str, ends: Ends) -> None:
         self.edges += [ChartEdge(source, path, label) for source, label in ends]
+
+
+def _when(case: CaseNode) -> str:
+    """Return the answers that lead into a case."""
+    return "otherwise" if case.is_default else ", ".join(map(str, case.values))
 
 
 def _jumps(graph: Graph) -> Iterator[ChartEdge]:

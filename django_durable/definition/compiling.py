@@ -35,15 +35,16 @@ from django_durable.definition.nodes import (
     Undo,
     is_same,
 )
-from django_durable.definition.paths import join
+from django_durable.definition.paths import blocks_around, join
 from django_durable.definition.retry import ONCE, Retry
 from django_durable.definition.steps import Compensation, Step
 from django_durable.definition.waits import WaitNode
 from django_durable.exceptions import DefinitionError
-from django_durable.types import StepKind
+from django_durable.types import MAX_PATH, StepKind
 
 Blocks = tuple[type[Block], ...]
 
+_INDEX_LENGTH = len("[9999999]")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
 
@@ -325,6 +326,23 @@ class Compiler:
                 is_default=is_default,
                 nodes=self.nodes(member, join(path, name), (*blocks, member)),
             )
+
+    def check_lengths(self, graph: Graph) -> None:
+        """Note a path that would not fit where it is stored, indices included."""
+        for path in graph.paths():
+            indices = sum(
+                isinstance(graph.find(around), EachNode | LoopNode)
+                for around in blocks_around(path)
+            )
+            if len(path) + indices * _INDEX_LENGTH > MAX_PATH:
+                self.problem(
+                    "E019",
+                    path,
+                    f"its path is too long: {len(path)} characters, and "
+                    f"{indices} indices.",
+                    "Give the blocks around it shorter names, or nest less deeply.",
+                )
+                return
 
     def check_targets(self, graph: Graph) -> None:
         """Note the targets of decisions that do not exist."""

@@ -44,6 +44,41 @@ def weeks(count: float) -> timedelta:
     return timedelta(weeks=count)
 
 
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+def spelled(delay: timedelta) -> str:
+    """Return a delay in words, its two largest units: ``1 hour 30 minutes``."""
+    return " ".join(
+        f"{count} {unit if count == '1' or unit == 'ms' else unit + 's'}"
+        for count, unit in _largest(delay)
+    )
+
+
+def brief(delay: timedelta) -> str:
+    """Return a delay in letters, its two largest units: ``1h 30m``, ``350ms``."""
+    return " ".join(
+        f"{count}{unit if unit == 'ms' else unit[0]}" for count, unit in _largest(delay)
+    )
+
+
+def _largest(delay: timedelta) -> list[tuple[str, str]]:
+    """Return the two largest units of a delay, with how many there are of each."""
+    seconds = max(delay.total_seconds(), 0.0)
+    if seconds < 1:
+        return [(f"{seconds * 1000:.0f}", "ms")]
+    if seconds < 10:
+        return [(f"{seconds:.1f}".removesuffix(".0"), "second")]
+    left, parts = round(seconds), []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append((str(count), unit))
+        elif parts:
+            break
+    return parts[:2]
+
+
 def business_day_after(now: datetime, *, hour: int = 9) -> datetime:
     """Return the next Monday to Friday after today at ``hour``, in the zone of now."""
     day = now.date() + timedelta(days=1)

@@ -73,6 +73,10 @@ class Graph:
             if not isinstance(place, CaseNode | LaneNode):
                 yield place
 
+    def paths(self) -> Iterator[str]:
+        """Yield every path, without indices."""
+        yield from self._by_path
+
     @cached_property
     def has_compensations(self) -> bool:
         """Whether any step can be undone."""

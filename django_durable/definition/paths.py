@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _INDEX = re.compile(r"\[\d+\]")
-_LAST_INDEX = re.compile(r"\[(\d+)\]\Z")
+_INDEX_AT_END = re.compile(r"\[(\d+)\]\Z")
+_LAST_INDEX = re.compile(r"\[(\d+)\][^\[]*\Z")
 
 
 def split(path: str) -> tuple[str, str]:
     """Return the path of the block around, empty at the top, and the last name."""
     around, _, name = path.rpartition(".")
     return around, name
+
+
+def blocks_around(path: str) -> Iterator[str]:
+    """Yield the path and those of all blocks around it, innermost first."""
+    while path:
+        yield path
+        path = split(path)[0]
 
 
 def join(around: str, name: str) -> str:
@@ -26,13 +35,19 @@ def template(path: str) -> str:
 
 def index_of(path: str) -> int | None:
     """Return the index at the very end of ``path``."""
+    found = _INDEX_AT_END.search(path)
+    return int(found[1]) if found else None
+
+
+def last_index(path: str) -> int | None:
+    """Return the last index in ``path``, wherever it stands."""
     found = _LAST_INDEX.search(path)
     return int(found[1]) if found else None
 
 
 def without_index(path: str) -> str:
     """Return ``path`` without the index at its very end."""
-    return _LAST_INDEX.sub("", path)
+    return _INDEX_AT_END.sub("", path)
 
 
 def round_of(loop: str, *, plus: int = 0) -> str:

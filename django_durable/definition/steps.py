@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from django_durable.definition.retry import Retry, as_retry
 from django_durable.exceptions import DefinitionError
-from django_durable.types import StepKind
+from django_durable.types import LONGEST, StepKind
 
 Function = Callable[..., Any]
 
@@ -111,11 +111,12 @@ def _refuse_impossible(step: Step) -> None:
             "awaits: write it with `def`, or leave atomic=True away."
         )
     if step.timeout is not None and (
-        not isinstance(step.timeout, timedelta) or step.timeout <= timedelta(0)
+        not isinstance(step.timeout, timedelta)
+        or not timedelta(0) < step.timeout <= LONGEST
     ):
         raise DefinitionError(
             f"durable.E011: {where} has timeout={step.timeout!r}. Give a positive "
-            "timedelta, such as seconds(30)."
+            "timedelta of at most 100 years, such as seconds(30)."
         )
     _refuse_parameters(where, step.function)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from django_durable.exceptions import DefinitionError
-from django_durable.types import MISSING, InputType, Missing
+from django_durable.types import LONGEST, MISSING, InputType, Missing
 
 if TYPE_CHECKING:
     from django_durable.definition.workflow import Workflow
@@ -42,6 +42,27 @@ class Sleep(WaitNode):
                 "durable.E014: Sleep takes either a delay, such as Sleep(days(3)), or "
                 "Sleep(until=lambda data: data['trial_end'])."
             )
+        _refuse_unless(
+            self.delay is None
+            or (isinstance(self.delay, timedelta) and self.delay <= LONGEST),
+            f"Sleep({self.delay!r})",
+            "Give a timedelta of at most 100 years, such as days(3).",
+        )
+
+
+def _check_timeout(node: WaitNode, timeout: object) -> None:
+    is_delay = isinstance(timeout, timedelta) and timedelta(0) < timeout <= LONGEST
+    is_moment = isinstance(timeout, datetime) and timeout.tzinfo is not None
+    _refuse_unless(
+        timeout is None or is_delay or is_moment,
+        f"{type(node).__name__}(timeout={timeout!r})",
+        "Give a positive timedelta of at most 100 years, such as days(3).",
+    )
+
+
+def _refuse_unless(is_right: bool, what: str, remedy: str) -> None:
+    if not is_right:
+        raise DefinitionError(f"durable.E022: {what} cannot be. {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,15 @@ class WaitForEvent(WaitNode):
     event: str
     timeout: timedelta | None = field(default=None, kw_only=True)
     timeout_value: Any = field(default=MISSING, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no event or no time."""
+        _refuse_unless(
+            isinstance(self.event, str) and self.event != "",
+            f"WaitForEvent({self.event!r})",
+            "Give the name of an event.",
+        )
+        _check_timeout(self, self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +97,10 @@ class CallWorkflow(WaitNode):
     timeout: timedelta | None = field(default=None, kw_only=True)
     timeout_value: Any = field(default=MISSING, kw_only=True)
     queue: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        _check_timeout(self, self.timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +124,15 @@ class WaitForInput(WaitNode):
     timeout_value: Any | Missing = MISSING
     on_timeout: OnTimeout = "resume"
     type: InputType = InputType.TEXT
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time, and what cannot follow it."""
+        _check_timeout(self, self.timeout)
+        _refuse_unless(
+            self.on_timeout in get_args(OnTimeout),
+            f"{type(self).__name__}(on_timeout={self.on_timeout!r})",
+            "Give 'resume' or 'fail'.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,9 @@ from django_durable.definition.graph import Graph
 from django_durable.definition.retry import as_retry
 from django_durable.definition.schedules import ScheduleSpec
 from django_durable.exceptions import DefinitionError
-from django_durable.types import LONGEST
+from django_durable.types import LONGEST, MAX_PRIORITY
+
+_MAX_NAME = 200
 
 _DEFAULTS: dict[str, Any] = {
     "timeout": None,
@@ -53,7 +55,7 @@ class Workflow:
         cls._options = {**cls._options, **options}
         cls.schedule_specs = ()
         _check_options(cls, cls._options)
-        cls.definition = _compile(cls, name or snake_case(cls.__name__))
+        cls.definition = _compile(cls, _name_of(cls, name))
         if not abstract:
             registry.register(cls)
 
@@ -63,6 +65,19 @@ class Workflow:
         return chart_of(cls.definition)
 
 
+def _name_of(cls: type[Workflow], name: str | None) -> str:
+    """Return the name of a workflow, or raise ``DefinitionError`` for what is none."""
+    name = snake_case(cls.__name__) if name is None else name
+    if not (
+        isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()
+    ):
+        raise DefinitionError(
+            f"durable.E003: {cls.__qualname__} has name={name!r}. Give a printable text of "
+            f"at most {_MAX_NAME} characters."
+        )
+    return name
+
+
 def _compile(cls: type[Workflow], name: str) -> Graph:
     options = dict(cls._options)
     compiler = Compiler(cls, as_retry(options.pop("retry")))
@@ -70,6 +85,7 @@ def _compile(cls: type[Workflow], name: str) -> Graph:
         workflow=name, nodes=compiler.nodes(cls), doc=first_line(cls), **options
     )
     compiler.check_targets(graph)
+    compiler.check_lengths(graph)
     if compiler.problems:
         raise DefinitionError("\n".join(map(str, compiler.problems)))
     return graph
@@ -82,18 +98,19 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
         "timeout": timeout is not None
         and not (isinstance(timeout, timedelta) and timedelta(0) < timeout <= LONGEST),
         "queue": not (isinstance(options["queue"], str) and options["queue"]),
-        "priority": not isinstance(options["priority"], int),
+        "priority": not isinstance(options["priority"], int)
+        or abs(options["priority"]) > MAX_PRIORITY,
         "max_steps": not (
             isinstance(options["max_steps"], int) and options["max_steps"] > 0
         ),
-        "input_form": form is not None and not hasattr(form, "base_fields"),
+        "input_form": form is not None and not _is_form_class(form),
     }
     remedies = {
         "timeout": "a positive timedelta of at most 100 years, such as hours(2)",
         "queue": "the name of a queue",
         "priority": "a whole number; larger runs first",
         "max_steps": "a positive whole number",
-        "input_form": "a Django form class",
+        "input_form": "a class derived from django.forms.Form or ModelForm",
     }
     for option, is_wrong in faults.items():
         if is_wrong:
@@ -105,3 +122,10 @@ def _check_options(cls: type[Workflow], options: dict[str, Any]) -> None:
         as_retry(options["retry"])
     except ValueError as error:
         raise DefinitionError(f"durable.E003: {cls.__qualname__}: {error}") from None
+
+
+def _is_form_class(form: object) -> bool:
+    """Say whether this is a Django form class; Django is not imported here."""
+    bases = form.__mro__ if isinstance(form, type) else ()
+    names = [f"{base.__module__}.{base.__qualname__}" for base in bases]
+    return "django.forms.forms.BaseForm" in names

@@ -29,7 +29,7 @@ TRANSITIONS: Mapping[tuple[ExecutionStatus, ExecutionStatus], str] = {
     (_S.RUNNING, _S.COMPENSATING): "it has failed for good, or cancel(compensate=True)",
     (_S.RUNNING, _S.CANCELLED): "cancel, a step raised Cancel, or a sibling has failed",
     (_S.RUNNING, _S.PAUSED): "pause; the step that runs may end",
-    (_S.WAITING, _S.PENDING): "what it waited for has come",
+    (_S.WAITING, _S.PENDING): "what it waited for has come, or run_now",
     (_S.WAITING, _S.RUNNING): "its time has come and a worker claims it",
     (_S.WAITING, _S.PAUSED): "pause",
     (_S.WAITING, _S.COMPENSATING): "cancel(compensate=True)",

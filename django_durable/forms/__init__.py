@@ -5,7 +5,12 @@ A *description* is what is asked, as it is stored:
 encoded (``codec.encode``) or plain; ``form`` is the path that ``form_path`` returns.
 """
 
-from django_durable.forms.answers import clean_answer, clean_input, posted_answer
+from django_durable.forms.answers import (
+    clean_answer,
+    clean_input,
+    posted_answer,
+    posted_input,
+)
 from django_durable.forms.descriptions import (
     VALUE,
     check_description,
@@ -21,4 +26,5 @@ __all__ = [
     "form_class_for",
     "form_path",
     "posted_answer",
+    "posted_input",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -28,10 +28,13 @@ def clean_answer(description: Description, value: Any) -> Any:
     return clean_input(form_class, {VALUE: value})[VALUE]
 
 
-def clean_input(form_class: type[forms.BaseForm], value: Any) -> dict[str, Any]:
+def clean_input(
+    form_class: type[forms.BaseForm], value: Any, *, what: str = "answer"
+) -> dict[str, Any]:
     """Return ``cleaned_data`` of a form for a mapping. Nothing is saved.
 
-    Raises ``InvalidInput``, also for names that the form does not have.
+    What was cleaned before is taken as it is, so that an input can be used again.
+    Raises ``InvalidInput``, also for names that the form does not have, and for files.
     """
     if not isinstance(value, Mapping):
         raise InvalidInput(
@@ -40,7 +43,8 @@ def clean_input(form_class: type[forms.BaseForm], value: Any) -> dict[str, Any]:
         )
     form = form_class(data=value)
     _refuse_unknown(form.fields, value)
-    form.data = _split(form.fields, value)
+    _refuse_files(form.fields, value)
+    form.data = _as_posted(form.fields, value)
     for field in form.fields.values():
         _guard(field)
     if form.is_valid():
@@ -50,7 +54,8 @@ def clean_input(form_class: type[forms.BaseForm], value: Any) -> dict[str, Any]:
     }
     told = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items())
     raise InvalidInput(
-        _("The answer is not valid: %(errors)s") % {"errors": told}, errors
+        _("The %(what)s is not valid: %(errors)s") % {"what": what, "errors": told},
+        errors,
     )
 
 
@@ -59,11 +64,18 @@ def posted_answer(description: Description, post: MultiValueDict[str, str]) -> A
 
     Everything else in it, such as the CSRF token, is left out.
     """
-    form = form_class_for(description)(data=post)
-    if description["type"] != InputType.FORM:
-        widget = form.fields[VALUE].widget
-        return widget.value_from_datadict(post, MultiValueDict(), VALUE)
-    known = _input_names(form.fields)
+    form_class = form_class_for(description)
+    if description["type"] == InputType.FORM:
+        return posted_input(form_class, post)
+    widget = form_class(data=post).fields[VALUE].widget
+    return widget.value_from_datadict(post, MultiValueDict(), VALUE)
+
+
+def posted_input(
+    form_class: type[forms.BaseForm], post: MultiValueDict[str, str]
+) -> MultiValueDict[str, str]:
+    """Return what ``request.POST`` holds for a form, to be given to ``clean_input``."""
+    known = _input_names(form_class(data=post).fields)
     return MultiValueDict({name: post.getlist(name) for name in post if name in known})
 
 
@@ -112,14 +124,42 @@ def _refuse_unknown(
         )
 
 
-def _split(fields: Mapping[str, forms.Field], value: Mapping[str, Any]) -> Any:
-    """Spread a value that a program gives whole over the inputs of its widget."""
-    parts = {
-        name + suffix: part
+def _refuse_files(fields: Mapping[str, forms.Field], value: Mapping[str, Any]) -> None:
+    """Refuse what a form asks to be uploaded, for no execution can hold a file."""
+    reason = _("A file cannot be stored here. Save it first, and give its name.")
+    errors = {
+        name: [reason]
         for name, field in fields.items()
-        if isinstance(field.widget, forms.MultiWidget) and name in value
-        for suffix, part in zip(
-            _parts(field), field.widget.decompress(value[name]) or (), strict=False
-        )
+        if isinstance(field, forms.FileField) and (field.required or value.get(name))
     }
-    return {**value, **parts} if parts else value
+    if errors:
+        raise InvalidInput(f"{', '.join(errors)}: {reason}", errors)
+
+
+def _as_posted(fields: Mapping[str, forms.Field], value: Mapping[str, Any]) -> Any:
+    """Return what a program gives as a browser posts it.
+
+    A value for a widget of several inputs is spread over them; model instances become
+    what their field knows them by. What a browser has posted stays as it is.
+    """
+    if isinstance(value, MultiValueDict):
+        return value
+    changed: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in value:
+            continue
+        if isinstance(field.widget, forms.MultiWidget):
+            parts = _decompressed(field.widget, name, value[name])
+            names = [name + part for part in _parts(field)]
+            changed |= dict(zip(names, parts, strict=False))
+        elif isinstance(field, forms.ModelChoiceField):
+            changed[name] = field.prepare_value(value[name])
+    return {**value, **changed} if changed else value
+
+
+def _decompressed(widget: forms.MultiWidget, name: str, value: Any) -> Sequence[Any]:
+    try:
+        return widget.decompress(value) or ()
+    except (AttributeError, TypeError, ValueError) as error:
+        errors = {name: [_("Enter a valid value.")]}
+        raise InvalidInput(f"{name}: {errors[name][0]}", errors) from error

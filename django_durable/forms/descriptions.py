@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from django import forms
+from django.utils.html import escape
 
 from django_durable import codec
 from django_durable.forms.fields import (
@@ -147,7 +148,8 @@ def _field_for(field: Mapping[str, Any]) -> forms.Field:
     if field.get("label"):
         options["label"] = str(field["label"])
     if field.get("help"):
-        options["help_text"] = str(field["help"])
+        # Django shows it as HTML, and it may hold what users have entered.
+        options["help_text"] = escape(field["help"])
     if field["type"] in _WITH_CHOICES:
         options["choices"] = field["choices"]
     return _FIELDS[field["type"]](**options)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 _YES = frozenset({"true", "1", "on", "yes"})
 _NO = frozenset({"false", "0", "off", "no"})
+_NOTHING = ("", "---------")
 
 
 def split_choices(choices: Sequence[Any]) -> list[tuple[str, Any, str]]:
@@ -44,7 +45,8 @@ class ChoicesField(forms.TypedChoiceField):
         split = split_choices(choices)
         values = {text: value for text, value, _ in split}
         super().__init__(
-            choices=[(text, label) for text, _, label in split],
+            # Nothing is chosen before a person chooses.
+            choices=[_NOTHING, *((text, label) for text, _, label in split)],
             coerce=values.__getitem__,
             empty_value=None,
             **options,
@@ -114,7 +116,7 @@ class YesNoField(forms.Field):
     """
 
     def __init__(self, *, required: bool = True, **options: Any) -> None:
-        choices = [("", "---------"), ("True", _("Yes")), ("False", _("No"))]
+        choices = [_NOTHING, ("True", _("Yes")), ("False", _("No"))]
         widget = forms.Select(choices=choices) if required else _Checkbox()
         super().__init__(required=required, widget=widget, **options)
 

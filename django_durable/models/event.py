@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -39,9 +41,14 @@ class Event(models.Model):
     )
     created_at = models.DateTimeField()
 
+    created: ClassVar[bool] = True
+    """Whether ``send_event`` made this event; ``False`` when its id was known."""
+
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("id",)
         indexes = (models.Index(fields=["execution", "id"], name="durable_event_idx"),)
         constraints = (

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import clock
-from django_durable.ids import new_id
-from django_durable.models.fields import PayloadField
+from django_durable.ids import least_id_at, new_id
+from django_durable.models.fields import PayloadField, has_member
 from django_durable.types import ExecutionStatus
 
 FINAL = (
@@ -23,14 +24,6 @@ FINAL = (
     ExecutionStatus.COMPENSATION_FAILED,
 )
 """Statuses that nothing but an operator's ``retry`` leaves."""
-
-
-class _HasMember(models.Func):
-    """Whether a JSON list has a member, where ``contains`` cannot say it (SQLite)."""
-
-    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
-    arg_joiner = ") WHERE json_each.value = ("
-    output_field = models.BooleanField()
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
@@ -54,11 +47,20 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def tagged(self, tag: str) -> Self:
         """Executions that carry ``tag``."""
-        from django.db import connections
+        return self.filter(self.has_tag(tag))
 
-        if connections[self.db].features.supports_json_field_contains:
-            return self.filter(tags__contains=[tag])
-        return self.filter(_HasMember("tags", models.Value(tag)))
+    def has_tag(self, tag: str) -> Q:
+        """Return the condition of ``tagged``, to be combined with others."""
+        return Q(has_member("tags", tag, using=self.db))
+
+    def created_since(self, moment: datetime) -> Self:
+        """Executions that were made at ``moment`` or later."""
+        found = self.filter(created_at__gte=moment)
+        if clock.frozen_instant() is not None:
+            return found
+        # Ids are ordered by time too, and have an index. The minute is for clocks that
+        # were set back between the two.
+        return found.filter(pk__gte=least_id_at(moment - timedelta(minutes=1)))
 
     def with_status(self, status: str | Iterable[str]) -> Self:
         """Executions in one status, or in one of several."""
@@ -171,7 +173,14 @@ class Execution(models.Model):
         verbose_name_plural = _("executions")
         ordering = ("-id",)
         base_manager_name = "rows"
-        permissions = (("provide_input", "Can answer what executions ask"),)
+        # Nobody adds or changes one by hand: these say what a person may do instead.
+        default_permissions = ("view", "delete")
+        permissions = (
+            ("view_payload", "Can see inputs, data, results and other payloads"),
+            ("start_execution", "Can start executions"),
+            ("operate_execution", "Can cancel, retry, pause and resume executions"),
+            ("provide_input", "Can answer what executions ask"),
+        )
         # Every index on this table is written again by each of its updates, so there
         # are few, and all but the primary key are partial.
         indexes = (
@@ -219,6 +228,11 @@ class Execution(models.Model):
     def result(self) -> Any:
         """The data after the last step; ``None`` unless the execution is completed."""
         return self.data if self.status == ExecutionStatus.COMPLETED else None
+
+    @property
+    def owner_id(self) -> UUID:
+        """The execution that steps, waits and events are filed under; see ``Lease``."""
+        return (self.is_lane and self.parent_id) or self.pk
 
     @property
     def is_final(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import models, router
+from django.db import connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
@@ -81,3 +81,18 @@ class UserField(models.ForeignKey):  # type: ignore[type-arg]
         """Be a plain ``ForeignKey`` in migrations: the database sees no difference."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.ForeignKey", args, kwargs
+
+
+class _HasMember(models.Func):
+    """Whether a JSON list has a member, where ``contains`` cannot say it (SQLite)."""
+
+    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
+    arg_joiner = ") WHERE json_each.value = ("
+    output_field = models.BooleanField()
+
+
+def has_member(column: str, member: str, *, using: str) -> Any:
+    """Return the condition that a JSON list has a text as a member."""
+    if connections[using].features.supports_json_field_contains:
+        return models.Q(**{f"{column}__contains": [member]})
+    return _HasMember(column, models.Value(member))

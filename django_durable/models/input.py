@@ -50,6 +50,9 @@ class InputRequest(models.Model):
     )
     until = models.DateTimeField(null=True)
     answer = PayloadField(null=True)
+    comment = models.TextField(
+        default="", blank=True, help_text=_("What who answered has added.")
+    )
     # Users may live in another database than what they have answered, so that deleting
     # one leaves this alone.
     answered_by = UserField(
@@ -64,7 +67,8 @@ class InputRequest(models.Model):
 
     class Meta:
         verbose_name = _("input request")
-        verbose_name_plural = _("input requests")
+        verbose_name_plural = _("inputs")
+        default_permissions = ("view",)
         ordering = ("created_at", "id")
         indexes = (
             models.Index(fields=["execution"], name="durable_input_execution_idx"),

@@ -38,6 +38,8 @@ class Log(models.Model):
     class Meta:
         verbose_name = _("log line")
         verbose_name_plural = _("log lines")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("id",)
         indexes = (models.Index(fields=["execution", "id"], name="durable_log_idx"),)
 

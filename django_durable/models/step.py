@@ -53,6 +53,8 @@ class Step(models.Model):
     class Meta:
         verbose_name = _("step")
         verbose_name_plural = _("steps")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("started_at", "sequence", "attempt")
         indexes = (
             models.Index(fields=["execution", "sequence"], name="durable_step_idx"),

@@ -56,11 +56,15 @@ class Wait(models.Model):
     class Meta:
         verbose_name = _("wait")
         verbose_name_plural = _("waits")
+        # Seen on the page of its execution, by whoever may see that.
+        default_permissions = ()
         ordering = ("created_at", "id")
         indexes = (
-            models.Index(fields=["execution", "sequence"], name="durable_wait_idx"),
             models.Index(
-                fields=["execution"],
+                fields=["execution", "lane", "sequence"], name="durable_wait_idx"
+            ),
+            models.Index(
+                fields=["execution", "id"],
                 name="durable_open_wait_idx",
                 condition=Q(status="open"),
             ),

@@ -29,6 +29,7 @@ class Worker(models.Model):
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
+        default_permissions = ("view",)
         ordering = ("started_at",)
 
     def __str__(self) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django_durable import clock, codec
 from django_durable.engine.waiting import Answer, ChildRequest, WaitRequest
 from django_durable.exceptions import WaitTimeout
+from django_durable.runtime.asynchronous import outside_event_loop
 from django_durable.runtime.context import get_context
-from django_durable.types import Missing, Moment, WaitKind
+from django_durable.types import JSON, LONGEST, Missing, Moment, WaitKind
 
 
 def wait_for(
@@ -35,7 +36,7 @@ def wait_for(
         asked=asked,
         fails_step=fails_step,
     )
-    return codec.decode(answer.value, instances=codec.fetch_instance)
+    return decoded(answer.value)
 
 
 def answer_to(
@@ -48,15 +49,17 @@ def answer_to(
     *,
     asked: Mapping[str, Any] | None = None,
     fails_step: bool = False,
-    child: ChildRequest | None = None,
+    child: Callable[[], ChildRequest] | None = None,
 ) -> Answer:
-    """Return what is stored for a wait, or suspend the body until there is something."""
+    """Return what is stored for a wait, or suspend the body until there is something.
+
+    ``child`` is asked for the child to start only if there is nothing.
+    """
     context = get_context()
     key = context.next_key(kind, name)
     answer = context.answer(key)
     if answer is None:
-        if timeout is not None and not isinstance(timeout, timedelta | datetime):
-            raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+        _refuse_endless(timeout)
         raise context.suspend(
             WaitRequest(
                 key=key,
@@ -66,7 +69,7 @@ def answer_to(
                 timeout_value=_value(timeout_value),
                 fails_step=fails_step,
                 input=asked,
-                child=child,
+                child=child() if child else None,
                 sentence=sentence + _until(timeout),
             )
         )
@@ -75,6 +78,26 @@ def answer_to(
         error.is_final = answer.fails_step
         raise error
     return answer
+
+
+def decoded(tree: JSON) -> Any:
+    """Return the value of an answer; its model instances are read from the database."""
+    return outside_event_loop(codec.decode, tree, instances=codec.fetch_instance)
+
+
+def _refuse_endless(timeout: Moment | None) -> None:
+    """Raise where no clock could be set by a timeout."""
+    if timeout is None:
+        return
+    if isinstance(timeout, datetime):
+        if timeout.tzinfo is None:
+            raise ValueError(f"timeout={timeout!r}: give an aware datetime.")
+    elif not isinstance(timeout, timedelta):
+        raise TypeError(f"timeout={timeout!r}: give a timedelta, such as days(3).")
+    elif timeout > LONGEST:
+        raise ValueError(
+            f"timeout={timeout!r}: give at most 100 years, or none to wait for ever."
+        )
 
 
 def _value(timeout_value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django_durable import codec
 from django_durable.definition.workflow import Workflow
 from django_durable.engine.waiting import Answer
 from django_durable.exceptions import ChildFailed
-from django_durable.runtime.asking import answer_to
+from django_durable.runtime.asking import answer_to, decoded
 from django_durable.runtime.context import get_context
 from django_durable.types import MISSING, WaitKind
 
@@ -32,24 +33,25 @@ def call_workflow(
     cancelled, and ``timeout_value`` returned or ``WaitTimeout`` raised.
     """
     context = get_context()
-    request = context.memory.request_child(workflow, input, queue, is_awaited=True)
-    name = codec.check_name(ref or request.workflow, "ref")
+    called = _name_of(workflow)
     answer = answer_to(
         WaitKind.CHILD,
-        name,
+        codec.check_name(ref or called, "ref"),
         (),
         timeout,
         timeout_value,
-        f"the workflow {request.workflow}",
-        child=request,
+        f"the workflow {called}",
+        child=partial(
+            context.memory.request_child, workflow, input, queue, is_awaited=True
+        ),
     )
-    value = codec.decode(answer.value, instances=codec.fetch_instance)
+    value = decoded(answer.value)
     if answer.is_substitute:
         return value
     if value["status"] != "completed":
         error = value["error"] or {}
         raise ChildFailed(
-            f"{request.workflow} {value['id']} is {value['status']}: "
+            f"{called} {value['id']} is {value['status']}: "
             f"{error.get('type')}: {error.get('message')}",
             execution_id=UUID(value["id"]),
             error=value["error"],
@@ -65,11 +67,17 @@ def start_workflow(
 ) -> UUID:
     """Start another workflow, once, and return its id without waiting for it."""
     context = get_context()
-    request = context.memory.request_child(workflow, input, queue, is_awaited=False)
-    name = codec.check_name(ref or request.workflow, "ref")
+    name = codec.check_name(ref or _name_of(workflow), "ref")
     key = context.next_key(WaitKind.STARTED, name)
     stored = context.answer(key)
     if stored is None:
+        request = context.memory.request_child(workflow, input, queue, is_awaited=False)
         child = context.memory.start_child(key, request)
         stored = context.keep(Answer(key=key, value=child))
     return UUID(str(stored.value))
+
+
+def _name_of(workflow: object) -> str:
+    """Return the name of a workflow; what is none is refused when it is to start."""
+    definition = getattr(workflow, "definition", None)
+    return str(getattr(definition, "workflow", workflow))

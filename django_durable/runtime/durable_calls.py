@@ -18,9 +18,9 @@ from asgiref.sync import sync_to_async
 
 from django_durable import clock, codec
 from django_durable.engine.waiting import Answer, WaitKey, WaitRequest
-from django_durable.runtime.asking import answer_to, at, wait_for
+from django_durable.runtime.asking import answer_to, at, decoded, wait_for
 from django_durable.runtime.context import StepContext, get_context
-from django_durable.types import MISSING, Moment, WaitKind
+from django_durable.types import LONGEST, MISSING, Moment, WaitKind
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ def sleep(delay: timedelta) -> None:
     """Wait for ``delay``, durably and without holding a worker."""
     if not isinstance(delay, timedelta):
         raise TypeError(f"sleep({delay!r}): give a timedelta, such as minutes(5).")
+    if delay > LONGEST:
+        raise ValueError(f"sleep({delay!r}): give at most 100 years.")
     _sleep(delay, clock.now() + delay)
 
 
@@ -71,7 +73,7 @@ def wait_for_any(
     answer = answer_to(
         WaitKind.ANY, _together(names), names, timeout, timeout_value, sentence
     )
-    value = codec.decode(answer.value, instances=codec.fetch_instance)
+    value = decoded(answer.value)
     return value if answer.is_substitute else tuple(value)
 
 
@@ -101,7 +103,7 @@ def checkpoint(name: str, function: Callable[..., T], *args: Any, **kwargs: Any)
             key=key, value=_encoded(context, name, function(*args, **kwargs))
         )
         context.remember(stored)
-    return codec.decode(stored.value, instances=codec.fetch_instance)  # type: ignore[no-any-return]
+    return decoded(stored.value)  # type: ignore[no-any-return]
 
 
 async def _checkpoint_async(
@@ -116,7 +118,7 @@ async def _checkpoint_async(
         value = await function(*args, **kwargs)
         stored = Answer(key=key, value=_encoded(context, key.name, value))
         await sync_to_async(context.remember)(stored)
-    return codec.decode(stored.value, instances=codec.fetch_instance)
+    return decoded(stored.value)
 
 
 def _encoded(context: StepContext, name: str, value: Any) -> Any:

@@ -99,18 +99,24 @@ class Executor:
         """Run in this thread until the execution ends, waits, or goes back to a queue."""
         run = self.begin(claimed, on_takeover)
         following: Move | bool = True
-        while following:
+        while run is not None and following:
             following = self.advance(run)
             if isinstance(following, Move):
                 following = self._write_and_follow(run, following)
 
-    def begin(self, claimed: Claimed, on_takeover: Callable[[bool], None]) -> Run:
-        """Take over a claimed execution.
+    def begin(
+        self, claimed: Claimed, on_takeover: Callable[[bool], None]
+    ) -> Run | None:
+        """Take over a claimed execution; ``None`` when it is gone already.
 
         ``on_takeover`` is called when the watchdog has settled an attempt in the place
         of its thread, and told whether there is more to do.
         """
-        run = Run(claimed, on_takeover)
+        try:
+            run = Run(claimed, on_takeover)
+        except LeaseLost as lost:
+            _stopped(claimed, lost)
+            return None
         if run.is_first and run.graph is not None:
             announcements.started(run.lease, run.claimed.workflow)
         return run
@@ -355,7 +361,7 @@ def _held(moved: Moved | None) -> Moved:
     return moved
 
 
-def _stopped(run: Run, reason: object) -> bool:
+def _stopped(run: Run | Claimed, reason: object) -> bool:
     """Leave a run whose lease is lost: nothing more can be written for it."""
     logger.info("%s: stopped, nothing more is written. %s", run, reason)
     return False

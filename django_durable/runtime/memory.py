@@ -61,7 +61,10 @@ class StepMemory:
         is_awaited: bool,
     ) -> ChildRequest:
         """Return the request for a child, its input validated as ``start`` does."""
-        new = new_execution(workflow_of(workflow), given, max_bytes=self._max_bytes)
+        # The form of the workflow may ask the database.
+        new = outside_event_loop(
+            new_execution, workflow_of(workflow), given, max_bytes=self._max_bytes
+        )
         return ChildRequest(
             workflow=new.workflow,
             input=new.input,

@@ -17,7 +17,7 @@ from django_durable.engine.state import Done, ExecutionState, Member
 from django_durable.engine.waiting import Answer, WaitKey, answers_by_key
 from django_durable.models.execution import FINAL
 from django_durable.runtime.persisting import persist
-from django_durable.store import families, leases, moves, resuming
+from django_durable.store import cancelling, families, leases, moves, resuming
 from django_durable.store.history import history, undone
 from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, Moved
@@ -68,7 +68,7 @@ class Run:
         )
 
     def __str__(self) -> str:
-        return f"{self.claimed.workflow} {self.lease.execution_id}"
+        return str(self.claimed)
 
     @property
     def graph(self) -> Graph | None:
@@ -211,7 +211,9 @@ class Run:
         with transaction.atomic(using=using):
             moved = moves.write([move], using=using)[0]
             if moved:
-                families.close_below([self.lease.execution_id], using=using)
+                cancelling.close_below(
+                    self.lease.execution_id, owner_id=self.lease.owner_id, using=using
+                )
         return moved
 
     def _finish(self, move: Move) -> Moved | None:

@@ -119,7 +119,7 @@ def input_requested(request: InputRequest, workflow: str, *, using: str) -> None
 
 def input_provided(request: InputRequest, *, user: Any, using: str) -> None:
     """Tell that a person, or code, has answered."""
-    told = _told_of(request) | {"user": user}
+    told = _told_of(request) | {"user": user, "comment": request.comment}
     _announce(signals.input_provided, request.execution_id, None, using, **told)
 
 

@@ -22,12 +22,11 @@ def send(
     wait that is being opened either sees the event or is seen by it.
     """
     with transaction.atomic(using=using):
-        row = executions.lock(execution_id, using=using)
-        if row.is_lane and row.parent_id:
-            row = executions.lock(row.parent_id, using=using)
+        row = executions.lock_workflow(execution_id, using=using)
         if event_id is not None:
             known = Event.objects.using(using).filter(execution=row, event_id=event_id)
             if found := known.first():
+                found.created = False  # type: ignore[misc]
                 return found
         executions.refuse_closed(row)
         event = Event(
@@ -38,11 +37,8 @@ def send(
             created_at=clock.db_now(),
         )
         event.save(using=using, force_insert=True)
-        for wait in waits.open_waits(row.pk, using=using):
-            if name not in wait.names or not waits.lock_open(wait, using=using):
-                continue
-            if waits.deliver_events(wait, using=using):
-                waits.wake_waiter(wait, using=using)
+        for wait in waits.waiting_for(name, row.pk, using=using):
+            if waits.offer(wait, using=using):
                 break
     event.refresh_from_db(using=using)
     return event

@@ -15,10 +15,12 @@ from django_durable import clock
 from django_durable.exceptions import ExecutionClosed, ExecutionNotFound
 from django_durable.ids import new_id
 from django_durable.models import Execution, InputRequest, Wait
-from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded, PayloadField
 from django_durable.store import inserts, wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
+
+LEAVING = "its deletion"
+"""What a failed execution waits for that retention has begun to delete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +137,20 @@ def lock(execution_id: UUID, *, using: str) -> Execution:
     return row
 
 
+def lock_workflow(execution_id: UUID, *, using: str) -> Execution:
+    """Lock an execution that users know; to them a lane is no execution."""
+    row = lock(execution_id, using=using)
+    if row.is_lane:
+        raise ExecutionNotFound(
+            f"{execution_id} is no execution but {row.scope}, a member of execution "
+            f"{row.parent_id}. Give the id of that."
+        )
+    return row
+
+
 def lock_open(execution_id: UUID, *, using: str) -> Execution:
     """Lock an execution that has not ended, or raise ``ExecutionClosed``."""
-    row = lock(execution_id, using=using)
+    row = lock_workflow(execution_id, using=using)
     refuse_closed(row)
     return row
 
@@ -180,14 +193,6 @@ def close_waits(which: Q, *, using: str) -> None:
         wait__in=found.values("pk"), status=WaitStatus.OPEN
     ).update(**closing)
     found.update(**closing)
-
-
-def delete(execution_id: UUID, *, using: str) -> None:
-    """Delete an ended execution with everything that belongs to it."""
-    with transaction.atomic(using=using):
-        row = lock(execution_id, using=using)
-        if row.status in FINAL:
-            row.delete(using=using)
 
 
 def update(row: Execution, using: str, **changes: Any) -> None:

@@ -6,26 +6,27 @@ at the same instant one is the last, and the parent goes on exactly once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, JSONField, Q, QuerySet
+from django.db.models import JSONField, Q
 from django.db.models.functions import Cast
 
 from django_durable import clock, codec
 from django_durable.engine.actions import NewLane, OpenLanes
 from django_durable.engine.state import Member
+from django_durable.exceptions import LeaseLost
 from django_durable.ids import new_id
 from django_durable.models import Execution, Wait
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store import announcements, executions, inserts, moves, waits
+from django_durable.store import cancelling, executions, inserts, moves, waits
 from django_durable.store.leases import Lease, hold
 from django_durable.store.moves import Move, Moved
-from django_durable.types import ErrorInfo, ExecutionStatus, Tree, WaitKind, WaitStatus
+from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
 REMOVED: Tree = {"$type": "removed"}
 """Stands in the data of a lane for a key that the lane has deleted.
@@ -61,13 +62,18 @@ def data_before(execution_id: UUID, visit: int, using: str) -> Tree:
     """Return the data of the execution that opened a block, as its lanes start from it.
 
     It does not change while they run, so it is kept: ``visit`` is part of the key.
+    Raises ``LeaseLost`` when it is gone: cancelled with its lanes, and deleted.
     """
-    is_lane, above, above_visit, tree = (
+    found = (
         Execution.rows.using(using)
+        .filter(pk=execution_id)
         .annotate(tree=Cast("data", JSONField()))
         .values_list("is_lane", "awaited_by", "awaited_visit", "tree")
-        .get(pk=execution_id)
+        .first()
     )
+    if found is None:
+        raise LeaseLost(f"Execution {execution_id} was deleted.")
+    is_lane, above, above_visit, tree = found
     return overlay(data_before(above, above_visit, using), tree) if is_lane else tree
 
 
@@ -205,7 +211,7 @@ def finish(
         ended = Execution.rows.using(using).defer("input", "data")
         row = ended.get(pk=move.lease.execution_id)
         if has_open:
-            close_below([row.pk], using=using)
+            cancelling.close_below(row.pk, owner_id=row.owner_id, using=using)
         if row.is_lane:
             _lane_ended(waiter, row, using, fails_fast)
         else:
@@ -233,7 +239,7 @@ def _lane_ended(
         fails_fast and row.status != ExecutionStatus.COMPLETED
     )
     if is_over:
-        cancel_below([waiter.pk], "a sibling has failed", using=using)
+        cancelling.cancel_below(waiter.pk, "a sibling has failed", using=using)
         remaining = 0
     elif remaining and waiter.lane_limit is not None:
         _open_next(row, using)
@@ -291,70 +297,8 @@ def _answer_of_child(row: Execution, result: Tree) -> Tree:
 
 
 def _wake_from(waiter: Execution, which: Q, answer: Any, using: str) -> None:
-    open_waits = _waits_of([waiter.pk]) & Q(status=WaitStatus.OPEN) & which
-    for wait in Wait.objects.using(using).filter(open_waits):
+    asked = Wait.objects.using(using).filter(
+        waits.of(waiter.pk, waiter.owner_id), which
+    )
+    for wait in asked.filter(status=WaitStatus.OPEN):
         waits.satisfy(wait, answer, using=using)
-
-
-def _waits_of(ids: Iterable[UUID]) -> Q:
-    """Return which waits these executions and lanes have opened themselves."""
-    ids = list(ids)
-    return Q(lane__in=ids) | Q(execution__in=ids, lane=None)
-
-
-def cancel_child(child: UUID, reason: str, *, using: str) -> None:
-    """Cancel one open child, with its family."""
-    error = ErrorInfo("cancelled", reason).as_json()
-    cancel_rows(lambda known: Q(pk=child), [], error, using=using)
-    cancel_family([child], reason, using=using)
-
-
-def close_below(ids: Sequence[UUID], *, using: str) -> None:
-    """Close what ended executions waited for, and cancel what they waited on."""
-    executions.close_waits(_waits_of(ids), using=using)
-    cancel_below(ids, "what called it has ended", using=using)
-
-
-def cancel_below(ids: Sequence[UUID], reason: str, *, using: str) -> None:
-    """Cancel all open lanes and awaited children below, at every level."""
-    error = ErrorInfo("cancelled", reason).as_json()
-    cancel_rows(lambda known: Q(awaited_by__in=known), ids, error, using=using)
-
-
-def cancel_family(ids: Sequence[UUID], reason: str, *, using: str) -> None:
-    """Cancel everything open that belongs to these, children nobody waits for too."""
-    error = ErrorInfo("cancelled", reason).as_json()
-    cancel_rows(lambda known: Q(parent__in=known), ids, error, using=using)
-
-
-def cancel_rows(
-    below: Callable[[list[UUID]], Q], ids: Sequence[UUID], error: Tree, *, using: str
-) -> None:
-    """Cancel the open rows that ``below`` finds under ``ids``, level by level.
-
-    A row under a lock may have opened more just before, so looking goes on until there
-    is nothing new.
-    """
-    known: set[UUID] = set(ids)
-    while found := _lock_open(below(list(known)), using):
-        known.update(found)
-        Execution.rows.using(using).filter(pk__in=found).update(
-            status=ExecutionStatus.CANCELLED,
-            error=error,
-            lease_token=F("lease_token") + 1,
-            leased_by=None,
-            available_at=None,
-            resumes_at=None,
-            open_lanes=0,
-            waiting_for="",
-            completed_at=clock.db_now(),
-        )
-        executions.close_waits(_waits_of(found), using=using)
-        announcements.cancelled(found, error, using=using)
-
-
-def _lock_open(which: Q, using: str) -> list[UUID]:
-    """Lock a batch of open rows, in order of id."""
-    rows: QuerySet[Execution] = Execution.rows.using(using).open().filter(which)
-    ids = rows.select_for_update().order_by("id").values_list("pk", flat=True)
-    return list(ids[:_BATCH])

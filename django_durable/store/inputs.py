@@ -15,31 +15,42 @@ from django_durable.store import announcements, executions, waits
 from django_durable.types import JSON, WaitStatus
 
 
-def lock_open(
-    execution_id: UUID, name: str, *, using: str
+def lock(
+    execution_id: UUID, name: str, *, input_id: UUID | None, using: str
 ) -> tuple[Execution, InputRequest | None]:
-    """Lock an execution and return the oldest open input of that name, if there is one."""
-    row = executions.lock(execution_id, using=using)
-    asked = (
-        InputRequest.objects.using(using)
-        .filter(execution=row, name=name, status=WaitStatus.OPEN)
-        .select_related("wait")
-        .order_by("id")
-    )
-    for request in asked:
+    """Lock an execution; return its oldest open input of that name, or the last closed.
+
+    ``input_id``: this one alone, not another of the same name.
+    """
+    row = executions.lock_workflow(execution_id, using=using)
+    asked = InputRequest.objects.using(using).filter(execution=row, name=name)
+    if input_id is not None:
+        asked = asked.filter(pk=input_id)
+    asked = asked.select_related("wait").order_by("id")
+    for request in asked.filter(status=WaitStatus.OPEN):
         if waits.lock_open(request.wait, using=using):
             return row, request
-    return row, None
+    return row, asked.exclude(status=WaitStatus.OPEN).last()
 
 
-def answer(request: InputRequest, value: JSON, *, user: Any, using: str) -> None:
+def answer(
+    request: InputRequest, value: JSON, *, comment: str, user: Any, using: str
+) -> None:
     """Record the answer to an input of a locked execution, and wake the execution."""
     with transaction.atomic(using=using):
         InputRequest.objects.using(using).filter(pk=request.pk).update(
-            answer=Encoded(value), answered_by=getattr(user, "pk", None)
+            answer=Encoded(value),
+            comment=comment,
+            answered_by=getattr(user, "pk", None),
         )
+        request.comment = comment
         waits.satisfy(request.wait, value, using=using)
         announcements.input_provided(request, user=user, using=using)
+
+
+def find(input_id: UUID, *, using: str) -> InputRequest | None:
+    """Return what a person is or was asked."""
+    return InputRequest.objects.using(using).filter(pk=input_id).first()
 
 
 def pending(
@@ -65,17 +76,35 @@ def describe(request: InputRequest) -> dict[str, Any]:
     }
 
 
-def why_not_asked(row: Execution, name: str) -> str:
-    """Say why there is no open input ``name``: answered, too late, or never asked."""
-    asked_for = InputRequest.objects.using(row._state.db).filter(execution=row)
-    last = asked_for.filter(name=name).order_by("-id").first()
-    if last is None:
-        asked = asked_for.filter(status=WaitStatus.OPEN).values_list("name", flat=True)
-        names = ", ".join(asked) or "no input"
-        return f"{row} does not ask for {name!r}. It waits for: {names}."
-    endings = {
-        WaitStatus.SATISFIED: "was answered already",
-        WaitStatus.TIMED_OUT: "has timed out",
-        WaitStatus.CANCELLED: "was cancelled",
+def why_not_asked(row: Execution, name: str, *, input_id: UUID | None) -> str:
+    """Say that an execution has never asked for ``name``, and what it asks for."""
+    asked = InputRequest.objects.using(row._state.db).filter(
+        execution=row, status=WaitStatus.OPEN
+    )
+    found = list(asked.values_list("name", flat=True))
+    if name in found and input_id is None:
+        # Between the look for it and this one.
+        return f"{name!r} of {row} has only just been asked for. Answer it again."
+    names = ", ".join(found) or "no input"
+    which = f" with id {input_id}" if input_id else ""
+    return f"{row} does not ask for {name!r}{which}. It waits for: {names}."
+
+
+def why_closed(row: Execution, request: InputRequest) -> str:
+    """Say why an input takes no answer any more: how it was closed, when and by whom."""
+    at = f"{request.closed_at:%Y-%m-%d %H:%M:%S %Z}" if request.closed_at else ""
+    answerer = who_answered(request)
+    by = f" by {answerer}" if answerer else ""
+    how = {
+        WaitStatus.SATISFIED: f"was answered already{by}, {at}",
+        WaitStatus.TIMED_OUT: f"has timed out, {at}",
+        WaitStatus.CANCELLED: f"was cancelled, {at}",
     }
-    return f"{name!r} of {row} {endings[WaitStatus(last.status)]}."
+    return f"{request.name!r} of {row} {how[WaitStatus(request.status)]}."
+
+
+def who_answered(request: InputRequest) -> str:
+    """Name the user who answered; nothing for code, or for a link of nobody's."""
+    if request.answered_by_id is None:
+        return ""
+    return str(request.answered_by or f"user {request.answered_by_id}, deleted since")

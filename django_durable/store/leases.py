@@ -73,6 +73,10 @@ class Claimed:
     input: Tree | None = None
     failure: Tree | None = None
 
+    def __str__(self) -> str:
+        """Name it as the logs do."""
+        return f"{self.workflow} {self.lease.execution_id}"
+
 
 _COLUMNS = (
     "lease_token",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,8 +13,15 @@ from django.db.models import F, Q, QuerySet
 from django_durable import clock
 from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution, Wait
-from django_durable.store import announcements, families, wakeups
-from django_durable.store.executions import lock, lock_open, update
+from django_durable.store import announcements, cancelling, families, waits, wakeups
+from django_durable.store.batches import in_batches
+from django_durable.store.executions import (
+    LEAVING,
+    lock,
+    lock_open,
+    lock_workflow,
+    update,
+)
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
 
@@ -25,8 +35,8 @@ def cancel(execution_id: UUID, *, error: Tree, compensates: bool, using: str) ->
         awaited_by = _awaited_by(execution_id, using)
         waiter = families.lock_waiter(awaited_by, using=using) if awaited_by else None
         row = lock_open(execution_id, using=using)
-        families.cancel_family([row.pk], "its parent was cancelled", using=using)
-        families.close_below([row.pk], using=using)
+        cancelling.cancel_family(row.pk, "its parent was cancelled", using=using)
+        cancelling.close_below(row.pk, owner_id=row.pk, using=using)
         status = (
             ExecutionStatus.COMPENSATING if compensates else ExecutionStatus.CANCELLED
         )
@@ -66,38 +76,44 @@ def retry(execution_id: UUID, *, using: str) -> None:
     again. The time of a workflow's timeout starts over.
     """
     with transaction.atomic(using=using):
-        row = lock(execution_id, using=using)
+        row = lock_workflow(execution_id, using=using)
         if row.status != ExecutionStatus.FAILED:
             raise ExecutionClosed(
                 f"Execution {execution_id} is {row.status}; only a failed one can be "
                 "retried. Start a new one with the same input instead."
             )
+        if row.waiting_for == LEAVING:
+            raise ExecutionClosed(f"Execution {execution_id} is being deleted.")
         _go_on(row, using)
 
 
 def _go_on(row: Execution, using: str) -> None:
     """Reopen a locked execution that has failed, or a lane that was cancelled with it."""
     asked = Wait.objects.using(using).filter(
-        Q(lane=row.pk) if row.is_lane else Q(execution=row.pk, lane=None),
-        sequence=row.sequence,
+        waits.of(row.pk, row.owner_id), sequence=row.sequence
     )
     asked.filter(status=WaitStatus.TIMED_OUT).update(status=WaitStatus.CANCELLED)
+    given_up = asked.filter(status=WaitStatus.CANCELLED, kind=WaitKind.ALL)
+    waits.give_back_events(given_up, row.owner_id, using=using)
     waited = _retry_lanes(row, asked, using) or _retry_child(asked, using)
     _forget_failed_children(asked, using)
-    update(
-        row,
-        using,
-        status=ExecutionStatus.WAITING if waited else ExecutionStatus.PENDING,
-        attempt=1,
-        error=None,
-        completed_at=None,
-        expires_at=None,
-        step_started_at=None,
-        available_at=None if waited else clock.db_now(),
-        waiting_for=waited.sentence if waited else "",
-    )
+    update(row, using, **_reopened(waited))
     if not waited:
         wakeups.notify({row.queue}, using=using)
+
+
+def _reopened(waited: Wait | None) -> dict[str, Any]:
+    """Return what becomes of one that goes on: at once, or when ``waited`` is over."""
+    return {
+        "status": ExecutionStatus.WAITING if waited else ExecutionStatus.PENDING,
+        "attempt": 1,
+        "error": None,
+        "completed_at": None,
+        "expires_at": None,
+        "step_started_at": None,
+        "available_at": None if waited else clock.db_now(),
+        "waiting_for": waited.sentence if waited else "",
+    }
 
 
 def _retry_lanes(row: Execution, asked: QuerySet[Wait], using: str) -> Wait | None:
@@ -110,14 +126,33 @@ def _retry_lanes(row: Execution, asked: QuerySet[Wait], using: str) -> Wait | No
     wait: Wait | None = asked.filter(kind=WaitKind.LANES).last()
     if not found or wait is None or _failed_itself(row, wait):
         return None
-    for number, lane in enumerate(found):
-        if row.lane_limit is not None and number >= row.lane_limit:
-            _hold(lane, using)
-        else:
-            _go_on(lane, using)
+    most = len(found) if row.lane_limit is None else row.lane_limit
+    _reopen_lanes(found[:most], using)
+    # Those behind have never started: they wait for their turn again.
+    its_turn = {"status": ExecutionStatus.WAITING, "waiting_for": families.ITS_TURN}
+    for batch in in_batches([lane.pk for lane in found[most:]]):
+        held = Execution.rows.using(using).filter(pk__in=batch)
+        held.update(**its_turn, error=None, completed_at=None)
     # Where a lane has failed, the execution says where in the lane.
     update(row, using, open_lanes=len(found), current_step=wait.path)
     return _reopen(wait, using)
+
+
+def _reopen_lanes(lanes: Sequence[Execution], using: str) -> None:
+    """Let lanes go on: those that have waited one by one, the others together."""
+    for batch in in_batches(lanes):
+        waited = set(
+            Wait.objects.using(using)
+            .filter(execution=batch[0].owner_id, lane__in=[lane.pk for lane in batch])
+            .values_list("lane", flat=True)
+        )
+        plain = [lane for lane in batch if lane.pk not in waited]
+        rows = Execution.rows.using(using).filter(pk__in=[lane.pk for lane in plain])
+        rows.update(**_reopened(None))
+        wakeups.notify({lane.queue for lane in plain}, using=using)
+        for lane in batch:
+            if lane.pk in waited:
+                _go_on(lane, using)
 
 
 def _failed_itself(row: Execution, wait: Wait) -> bool:
@@ -125,18 +160,6 @@ def _failed_itself(row: Execution, wait: Wait) -> bool:
     error = row.error or {}
     is_ended_from_outside = error.get("type") in ("cancelled", "workflow_timeout")
     return error.get("step") == wait.path and not is_ended_from_outside
-
-
-def _hold(lane: Execution, using: str) -> None:
-    """Let a lane that has never started wait for its turn again."""
-    update(
-        lane,
-        using,
-        status=ExecutionStatus.WAITING,
-        error=None,
-        completed_at=None,
-        waiting_for=families.ITS_TURN,
-    )
 
 
 def _retry_child(asked: QuerySet[Wait], using: str) -> Wait | None:
@@ -182,12 +205,10 @@ def _reopen(wait: Wait, using: str) -> Wait:
 def pause(execution_id: UUID, *, using: str) -> None:
     """Let no further step start; timers keep their time. Pausing twice is once."""
     with transaction.atomic(using=using):
-        for row in _with_lanes(lock_open(execution_id, using=using), using):
-            if row.status == ExecutionStatus.PAUSED:
-                continue
-            update(
-                row,
-                using,
+        rows = with_lanes(lock_open(execution_id, using=using), using)
+        for batch in in_batches([row.pk for row in rows]):
+            found = Execution.rows.using(using).filter(pk__in=batch)
+            found.exclude(status=ExecutionStatus.PAUSED).update(
                 status=ExecutionStatus.PAUSED,
                 available_at=None,
                 resumes_at=F("available_at"),
@@ -198,44 +219,59 @@ def pause(execution_id: UUID, *, using: str) -> None:
 def resume(execution_id: UUID, *, using: str) -> None:
     """Take a pause back: go on, or go on waiting for what it waited for."""
     with transaction.atomic(using=using):
-        rows = _with_lanes(lock_open(execution_id, using=using), using)
+        rows = with_lanes(lock_open(execution_id, using=using), using)
         paused = [row for row in rows if row.status == ExecutionStatus.PAUSED]
+        asked = Wait.objects.using(using).filter(
+            execution=execution_id, status=WaitStatus.OPEN
+        )
+        sentences = dict(asked.values_list("lane", "sentence"))
+        alike: dict[tuple[ExecutionStatus, str], list[UUID]] = defaultdict(list)
         for row in paused:
-            _resume(row, using)
+            sentence = sentences.get(row.pk if row.is_lane else None)
+            alike[_status_after(row, sentence), sentence or ""].append(row.pk)
+        for (status, sentence), ids in alike.items():
+            for batch in in_batches(ids):
+                Execution.rows.using(using).filter(pk__in=batch).update(
+                    status=status,
+                    available_at=F("resumes_at"),
+                    resumes_at=None,
+                    waiting_for=sentence,
+                )
         wakeups.notify({row.queue for row in paused}, using=using)
 
 
-def _with_lanes(row: Execution, using: str) -> list[Execution]:
+def with_lanes(row: Execution, using: str) -> list[Execution]:
     """Return a locked execution and its open lanes, locked too, ancestors first.
 
     A lane that was waited for may have opened more meanwhile, so looking goes on until
     there is nothing new.
     """
-    lanes = Execution.rows.using(using).open().filter(parent=row.pk, is_lane=True)
-    lanes = lanes.defer("input", "data").select_for_update().order_by("id")
-    rows = [row]
-    while found := list(lanes.exclude(pk__in=[known.pk for known in rows])):
-        rows += found
-    return rows
+    lanes = Execution.rows.using(using).filter(is_lane=True).open()
+    locked = lanes.defer("input", "data").select_for_update().order_by("id")
+    rows = {row.pk: row}
+    while new := _ids_below(row, lanes, rows) - rows.keys():
+        for batch in in_batches(sorted(new)):
+            rows |= {lane.pk: lane for lane in locked.filter(pk__in=batch)}
+    return list(rows.values())
 
 
-def _resume(row: Execution, using: str) -> None:
-    asked = Q(lane=row.pk) if row.is_lane else Q(execution=row.pk, lane=None)
-    wait = Wait.objects.using(using).filter(asked, status=WaitStatus.OPEN).first()
+def _ids_below(
+    row: Execution, lanes: QuerySet[Execution], known: Collection[UUID]
+) -> set[UUID]:
+    """Return the ids of lanes of an execution, or below a lane of which are ``known``."""
+    which = Q(awaited_by__in=known) if row.is_lane else Q(parent=row.pk)
+    return set(lanes.filter(which).values_list("pk", flat=True))
+
+
+def _status_after(row: Execution, awaited: str | None) -> ExecutionStatus:
+    """Return the status of a paused execution that goes on; ``awaited`` is its wait."""
+    # An open execution that has an error is one that is being undone.
+    if row.error:
+        return ExecutionStatus.COMPENSATING
+    # Where the step has not ended yet, it runs on as if nothing had been.
     if row.leased_by is not None:
-        # Its step has not ended yet, so it runs on as if nothing had been.
-        status = ExecutionStatus.RUNNING
-    elif wait is not None or row.resumes_at is None:
-        # Without a wait and a time it is an item that has not had its turn.
-        status = ExecutionStatus.WAITING
-    else:
-        status = ExecutionStatus.PENDING
-    update(
-        row,
-        using,
-        # An open execution that has an error is one that is being undone.
-        status=ExecutionStatus.COMPENSATING if row.error else status,
-        available_at=F("resumes_at"),
-        resumes_at=None,
-        waiting_for=wait.sentence if wait else "",
-    )
+        return ExecutionStatus.RUNNING
+    # Without a wait and a time it is an item that has not had its turn.
+    if awaited is not None or row.resumes_at is None:
+        return ExecutionStatus.WAITING
+    return ExecutionStatus.PENDING

@@ -15,8 +15,7 @@ from django.db.models.functions import Coalesce
 
 from django_durable import clock
 from django_durable.models import Execution, Wait, Worker
-from django_durable.store import leases
-from django_durable.store.health import schedules
+from django_durable.store import leases, schedules
 from django_durable.store.health.workers import alive
 from django_durable.types import ExecutionStatus, WaitStatus
 
@@ -41,15 +40,14 @@ class QueueCounts:
 class Overview:
     """One database at the instant ``at``, by its own clock.
 
-    ``running`` counts by worker. ``schedules_due`` is ``None`` where there are no
-    schedules; ``failures`` counts what failed since an hour before ``at``.
+    ``running`` counts by worker; ``failures`` what failed since an hour before ``at``.
     """
 
     at: datetime
     queues: tuple[QueueCounts, ...]
     workers: tuple[Worker, ...]
     running: Mapping[Any, int]
-    schedules_due: int | None
+    schedules_due: int
     failures: int
 
 
@@ -62,7 +60,7 @@ def overview(*, using: str) -> Overview:
         queues=_queues(using),
         workers=tuple(alive(using=using)),
         running=_by("leased_by", held),
-        schedules_due=_schedules_due(using),
+        schedules_due=schedules.rows(using).due().count(),
         failures=_failures(at - timedelta(hours=1), using),
     )
 
@@ -105,13 +103,6 @@ def _untimed(using: str) -> QuerySet[Any, Any]:
 def _by(column: str, rows: QuerySet[Any, Any]) -> dict[Any, int]:
     counted = rows.order_by(column).values(column).annotate(count=Count("pk"))
     return dict(counted.values_list(column, "count"))
-
-
-def _schedules_due(using: str) -> int | None:
-    found = schedules.schedules(using=using)
-    if found is None:
-        return None
-    return found.filter(enabled=True, next_fire_at__lte=clock.db_now()).count()
 
 
 def _failures(since: datetime, using: str) -> int:

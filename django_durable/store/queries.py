@@ -59,7 +59,7 @@ def executions(
     if tag is not None:
         found = found.tagged(tag)
     if since is not None:
-        found = found.filter(created_at__gte=since)
+        found = found.created_since(since)
     equal = {"workflow": workflow, "home_queue": queue, "parent": parent}
     return found.filter(
         **{key: value for key, value in equal.items() if value is not None}
@@ -91,11 +91,16 @@ def waits_of(execution_id: UUID, *, using: str) -> QuerySet[Wait]:
 
 
 def inputs_of(execution_id: UUID, *, using: str) -> QuerySet[InputRequest]:
-    """Return what people were asked by an execution, oldest first."""
+    """Return what people were asked by an execution, and who answered, oldest first."""
     found = InputRequest.objects.using(using).filter(execution=execution_id)
-    return found.order_by("id")
+    return found.order_by("id").prefetch_related("answered_by")
 
 
 def events_of(execution_id: UUID, *, using: str) -> QuerySet[Event]:
     """Return the events that were sent to an execution, oldest first."""
     return Event.objects.using(using).filter(execution=execution_id).order_by("id")
+
+
+def logs_of(execution_id: UUID, *, using: str) -> QuerySet[Log]:
+    """Return what an execution and its lanes have written, oldest first."""
+    return Log.objects.using(using).filter(execution=execution_id).order_by("id")

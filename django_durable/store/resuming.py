@@ -10,7 +10,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django_durable import clock
 from django_durable.engine.waiting import Answer
 from django_durable.models import Wait
-from django_durable.store import families, waits
+from django_durable.store import cancelling, waits
 from django_durable.store.leases import Lease, hold
 from django_durable.types import ExecutionStatus, WaitKind, WaitStatus
 
@@ -60,5 +60,8 @@ def _run_out(wait: Wait, using: str) -> None:
     is_sleep = wait.kind == WaitKind.SLEEP
     status = WaitStatus.SATISFIED if is_sleep else WaitStatus.TIMED_OUT
     waits.close(wait, using, status=status, answer=wait.timeout_value)
+    if wait.received:
+        closed = Wait.objects.using(using).filter(pk=wait.pk)
+        waits.give_back_events(closed, wait.execution_id, using=using)
     if wait.child is not None:
-        families.cancel_child(wait.child, "it took too long", using=using)
+        cancelling.cancel_child(wait.child, "it took too long", using=using)

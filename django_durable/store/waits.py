@@ -6,31 +6,36 @@ whoever sends an event locks that row too. So no wake-up is lost, in either orde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import JSONField, Q
+from django.db.models import JSONField, Q, QuerySet
 from django.db.models.functions import Cast
 
 from django_durable import clock
 from django_durable.engine.waiting import (
     Answer,
     ChildRequest,
+    Delivery,
     WaitKey,
     WaitRequest,
     WaitState,
     deliver,
 )
+from django_durable.exceptions import ExecutionNotFound, LeaseLost
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Wait
-from django_durable.models.fields import Encoded
+from django_durable.models.fields import Encoded, has_member
 from django_durable.store import announcements, executions
 from django_durable.store.executions import NewExecution
 from django_durable.store.leases import Lease, hold
 from django_durable.store.moves import due_within
 from django_durable.types import JSON, ExecutionStatus, WaitKind, WaitStatus
+
+_PAGE = 20
 
 
 def answer_of(wait: Wait) -> Answer:
@@ -57,18 +62,26 @@ def open_wait(
     using = lease.using
     with transaction.atomic(using=using):
         if request.names:
-            # Senders lock the workflow's execution, whichever of its lanes waits.
-            executions.lock(lease.owner_id, using=using)
+            _lock_owner(lease)
         row = hold(lease)
         wait = _find_or_create(row, lease, request, path, sequence, attempt)
         is_answered = wait.status == WaitStatus.SATISFIED or (
-            bool(request.names) and deliver_events(wait, using=using)
+            bool(request.names) and deliver_events(wait, using=using).answer is not None
         )
         changes = {} if is_answered else parked(row, wait)
         Execution.rows.using(using).filter(pk=row.pk).update(
             **changes, calls=row.calls + 1, current_step=path
         )
     return answer_of(wait) if is_answered else None
+
+
+def _lock_owner(lease: Lease) -> None:
+    """Lock the workflow's execution, as senders do, whichever of its lanes waits."""
+    try:
+        executions.lock(lease.owner_id, using=lease.using)
+    except ExecutionNotFound as gone:
+        # Cancelled with all its lanes, and deleted since.
+        raise LeaseLost(str(gone)) from None
 
 
 def _find_or_create(
@@ -182,11 +195,8 @@ def parked(row: Execution, wait: Wait) -> dict[str, Any]:
     }
 
 
-def deliver_events(wait: Wait, *, using: str) -> bool:
-    """Hand the untaken events of a locked execution to one of its open waits.
-
-    Says whether the wait is satisfied now.
-    """
+def deliver_events(wait: Wait, *, using: str) -> Delivery:
+    """Hand the untaken events of a locked execution to one of its open waits."""
     events = list(
         Event.objects.using(using)
         .filter(execution=wait.execution_id, taken_by=None, name__in=wait.names)
@@ -201,42 +211,89 @@ def deliver_events(wait: Wait, *, using: str) -> bool:
         received=wait.received,
     )
     delivery = deliver(state, [(name, tree) for _, name, tree in events])
-    if not delivery.consumed:
-        return False
-    taken = [events[position][0] for position in delivery.consumed]
-    Event.objects.using(using).filter(pk__in=taken).update(taken_by=wait)
-    wait.received = delivery.received
-    if delivery.answer is None:
-        Wait.objects.using(using).filter(pk=wait.pk).update(received=wait.received)
-        return False
-    close(wait, using, status=WaitStatus.SATISFIED, answer=delivery.answer[0])
-    return True
+    if delivery.consumed:
+        taken = [events[position][0] for position in delivery.consumed]
+        Event.objects.using(using).filter(pk__in=taken).update(taken_by=wait)
+        wait.received = delivery.received
+        if delivery.answer is None:
+            Wait.objects.using(using).filter(pk=wait.pk).update(received=wait.received)
+        else:
+            close(wait, using, status=WaitStatus.SATISFIED, answer=delivery.answer[0])
+    return delivery
 
 
-def open_waits(execution_id: UUID, *, using: str) -> Sequence[Wait]:
-    """Return the open waits of an execution, oldest first."""
-    return list(
-        Wait.objects.using(using)
-        .filter(execution=execution_id, status=WaitStatus.OPEN)
-        .order_by("id")
+def of(id_: UUID, owner_id: UUID) -> Q:
+    """Return which waits an execution, or a lane of ``owner_id``, has opened itself."""
+    return Q(execution=owner_id, lane=None if id_ == owner_id else id_)
+
+
+def give_back_events(closed: QuerySet[Wait], execution_id: UUID, *, using: str) -> None:
+    """Keep for the next wait what waits had got that were closed without an answer."""
+    Event.objects.using(using).filter(
+        execution=execution_id, taken_by__in=closed.values("pk")
+    ).update(taken_by=None)
+
+
+def waiting_for(name: str, execution_id: UUID, *, using: str) -> Iterator[Wait]:
+    """Yield the open waits of an execution that ask for an event, oldest first.
+
+    A few at a time, for of thousands mostly the first takes it.
+    """
+    found = Wait.objects.using(using).filter(
+        execution=execution_id, status=WaitStatus.OPEN
     )
+    found = found.filter(has_member("names", name, using=using)).order_by("id")
+    page = list(found[:_PAGE])
+    while page:
+        yield from page
+        page = list(found.filter(pk__gt=page[-1].pk)[:_PAGE])
+
+
+def offer(wait: Wait, *, using: str) -> bool:
+    """Hand the untaken events of a locked execution to an open wait; say if it took one."""
+    with _lane_of(wait, using) as is_open:
+        if not is_open or not (delivery := deliver_events(wait, using=using)).consumed:
+            _let_go(wait, using)
+            return False
+        if delivery.answer is not None:
+            wake_waiter(wait, using=using)
+        return True
 
 
 def lock_open(wait: Wait, *, using: str) -> bool:
-    """Lock the lane that has opened a wait; say whether the wait is open still.
+    """Lock the lane that has opened a wait; say whether the wait is open still."""
+    with _lane_of(wait, using) as is_open:
+        if not is_open:
+            _let_go(wait, using)
+        return is_open
+
+
+@contextmanager
+def _lane_of(wait: Wait, using: str) -> Iterator[bool]:
+    """Lock the lane that has opened a wait; give whether the wait is open still.
 
     The workflow's execution is locked already. A lane's wait runs out, or is closed with
     its lane, under the lock of the lane alone.
     """
     if wait.lane is None:
-        return True
-    executions.lock(wait.lane, using=using)
-    found = Wait.objects.using(using).filter(pk=wait.pk, status=WaitStatus.OPEN)
-    received = found.values_list("received", flat=True).first()
-    if received is None:
-        return False
-    wait.received = received
-    return True
+        yield True
+        return
+    with transaction.atomic(using=using):
+        executions.lock(wait.lane, using=using)
+        found = Wait.objects.using(using).filter(pk=wait.pk, status=WaitStatus.OPEN)
+        received = found.values_list("received", flat=True).first()
+        wait.received = wait.received if received is None else received
+        yield received is not None
+
+
+def _let_go(wait: Wait, using: str) -> None:
+    """Unlock a lane on leaving ``_lane_of``.
+
+    Who looks through the waits of several lanes meets them in order of the waits. To keep
+    the locks would be against the order of ids, in which those who cancel lanes lock them.
+    """
+    if wait.lane is not None:
+        transaction.set_rollback(True, using=using)
 
 
 def close(wait: Wait, using: str, *, status: WaitStatus, answer: JSON) -> None:

@@ -222,7 +222,7 @@ def _lose(row: Execution, reason: str, using: str) -> None:
     """Record the attempt of a locked execution as lost, and let another one come."""
     path, kind = _stands_at(row)
     step = Step(
-        execution_id=(row.is_lane and row.parent_id) or row.pk,
+        execution_id=row.owner_id,
         lane=row.pk if row.is_lane else None,
         path=path,
         kind=kind,

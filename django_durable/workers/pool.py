@@ -38,8 +38,10 @@ _END_SECONDS = 5.0
 class Runs(Protocol):
     """What the threads run executions with, step by step: an ``Executor``."""
 
-    def begin(self, claimed: Claimed, on_takeover: Callable[[bool], None]) -> Run:
-        """Take over a claimed execution."""
+    def begin(
+        self, claimed: Claimed, on_takeover: Callable[[bool], None]
+    ) -> Run | None:
+        """Take over a claimed execution, unless it is gone already."""
 
     def advance(self, run: Run) -> Move | bool:
         """Do the next thing; return a move to write, or whether there is more to do."""
@@ -180,6 +182,8 @@ class Pool:
                 return False
             taken_over = partial(self._taken_over, job)
             job.run = self._executor.begin(job.claimed, taken_over)
+            if job.run is None:
+                return False
         elif job.written is not None and not self._follow(job.run, job.written):
             return False
         job.written = None

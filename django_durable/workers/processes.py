@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from django_durable.workers.options import Options
-from django_durable.workers.stopping import StopRequests
+from django_durable.workers.stopping import URGENT, StopRequests
 
 logger = logging.getLogger("django_durable.workers")
 
@@ -105,7 +105,7 @@ class Processes:
             if self._requests.is_urgent and not was_urgent:
                 was_urgent = True
                 for process in self._running():
-                    process.terminate()
+                    process.send_signal(URGENT)
         return all(process.poll() == 0 for process in children)
 
 

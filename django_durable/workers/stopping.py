@@ -13,12 +13,17 @@ from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+URGENT = signal.SIGQUIT
+"""What a parent sends to a process of its own that is to stop now."""
+
 
 class StopRequests:
     """Requests to stop, each a reason in words.
 
     ``parent`` is the id of the process without which this one does not go on.
-    ``is_urgent``: a second signal has come, so nothing is waited for any longer.
+    ``is_urgent``: a second signal has come, so nothing is waited for any longer. Where
+    there is a parent, it says so: who stops a service often tells all of its processes,
+    and what the parent then passes on would be taken for a second signal.
     """
 
     def __init__(self, parent: int | None = None) -> None:
@@ -50,17 +55,19 @@ class StopRequests:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        signals = _SIGNALS if self._parent is None else (*_SIGNALS, URGENT)
+        before = {number: signal.getsignal(number) for number in signals}
         came: list[int] = []
 
         def handle(number: int, _: FrameType | None) -> None:
             came.append(number)
-            self.is_urgent = len(came) > 1
+            is_second = len(came) > 1 and self._parent is None
+            self.is_urgent = self.is_urgent or is_second or number == URGENT
             self.add(signal.Signals(number).name)
             if self.is_urgent:
-                _set_handlers(dict.fromkeys(_SIGNALS, signal.SIG_DFL))
+                _set_handlers(dict.fromkeys(signals, signal.SIG_DFL))
 
-        _set_handlers(dict.fromkeys(_SIGNALS, handle))
+        _set_handlers(dict.fromkeys(signals, handle))
         try:
             yield
         finally:

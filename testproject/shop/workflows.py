@@ -22,14 +22,20 @@ from django_durable import (
     Retry,
     Sleep,
     WaitForApproval,
+    WaitForChoice,
     WaitForEvent,
+    WaitForForm,
+    WaitForText,
     Workflow,
     days,
     decision,
+    hours,
     seconds,
     step,
+    wait_for_input,
 )
 from testproject.shop import carrier, payments, supplier, warehouse
+from testproject.shop.forms import ComplaintForm, SettlementForm
 from testproject.shop.models import Order, Payment, Shipment
 
 MOST_OF_ONE_ARTICLE = 1_000
@@ -189,3 +195,112 @@ class Campaign(Workflow, timeout=days(2)):
         def join(self, results):
             mailed = sum(result.ok for result in results)
             return {"mailed": mailed, "bad_addresses": len(results) - mailed}
+
+
+def _case(data):
+    return data["case"]
+
+
+class HandleComplaint(Workflow, input_form=ComplaintForm, timeout=days(60)):
+    """What a customer complains about, and how the shop makes up for it.
+
+    The people of the group service decide, and are asked one thing after the other.
+    """
+
+    @step
+    def look_up(self, order, text):
+        articles = order.lines.values("name", "quantity", "price")
+        case = {
+            "order": order,
+            "customer": order.customer,
+            "paid": order.total,
+            "complaint": text,
+            "articles": list(articles),
+        }
+        return {"customer": order.customer, "case": case}
+
+    class Remedy(Branch):
+        def on(self, about):
+            return about
+
+        class Broken(Case, when="broken"):
+            @step
+            def find_out(self, order, customer, case):
+                """With one article only, there is nothing to ask."""
+                articles = list(order.lines.values_list("sku", "name"))
+                if len(articles) < 2:
+                    return {"broken": [sku for sku, _ in articles]}
+                broken = wait_for_input(
+                    "broken_articles",
+                    type="multi_choice",
+                    choices=articles,
+                    prompt=f"What has arrived broken at {customer}'s?",
+                    metadata=case,
+                    group="service",
+                    timeout=days(14),
+                )
+                return {"broken": broken}
+
+            settlement = WaitForForm(
+                form=SettlementForm,
+                prompt="What do we offer {customer} for what is broken?",
+                metadata=_case,
+                group="service",
+                timeout=days(3),
+            )
+
+        class Late(Case, when="late"):
+            settlement = WaitForChoice(
+                choices=[
+                    ("wait", "Ask the carrier, and wait another week"),
+                    ("again", "Send it again"),
+                    ("money", "Give the money back"),
+                ],
+                prompt="{customer} waits for the parcel. What do we do?",
+                metadata=_case,
+                group="service",
+                timeout=hours(20),
+            )
+
+        class Other(Default):
+            settlement = WaitForForm(
+                fields=[
+                    {
+                        "name": "reached",
+                        "type": "boolean",
+                        "label": "Was it picked up?",
+                    },
+                    {"name": "called_on", "type": "date", "label": "When"},
+                    {"name": "minutes", "type": "integer", "required": False},
+                    {
+                        "name": "mood",
+                        "type": "select",
+                        "choices": ["friendly", "cross", "hard to say"],
+                    },
+                    {
+                        "name": "agreed",
+                        "type": "textarea",
+                        "label": "What was agreed",
+                        "help": "As the customer understood it.",
+                    },
+                ],
+                prompt="Call {customer}, and write down what came of it.",
+                metadata=_case,
+                group="service",
+            )
+
+    reply = WaitForText(
+        prompt="Write to {customer}: what will happen, and when?",
+        metadata=_case,
+        group="service",
+    )
+
+    @step(retry=5)
+    async def send(self, order, reply):
+        if order.email:
+            await sync_to_async(send_mail)(
+                f"Your order {order.number}",
+                reply,
+                from_email=None,
+                recipient_list=[order.email],
+            )

@@ -146,11 +146,16 @@ def test_an_input_is_a_mapping(given):
         {"idempotency_key": "x" * 256},
         {"idempotency_key": "\u0000"},
         {"queue": "x" * 101},
+        {"scheduled_at": "tomorrow"},
+        {"timeout": 5},
         {"timeout": timedelta(days=10**6)},
         {"timeout": timedelta.max},
         {"timeout": timedelta(0)},
-        {"timeout": 30},
+        {"priority": "high"},
+        {"priority": 1.5},
+        {"priority": 2**31},
     ],
+    ids=str,
 )
 def test_an_option_that_cannot_be_stored_is_refused_and_nothing_written(options):
     with pytest.raises((TypeError, ValueError)):

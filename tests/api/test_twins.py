@@ -39,6 +39,7 @@ FUNCTIONS = [
     "retry",
     "pause",
     "resume",
+    "run_now",
     "send_event",
     "provide_input",
     "list_pending_inputs",

@@ -6,6 +6,7 @@ import pytest
 
 from django_durable import (
     Branch,
+    CallWorkflow,
     Case,
     Default,
     DefinitionError,
@@ -15,10 +16,12 @@ from django_durable import (
     Loop,
     Parallel,
     Sleep,
+    WaitForApproval,
     WaitForEvent,
     Workflow,
     days,
     decision,
+    minutes,
     step,
 )
 
@@ -77,13 +80,13 @@ flowchart TD
     subgraph n5["empty"]
     end
     subgraph n6["otherwise"]
-        n7(["nap"])
+        n7(["nap<br>sleep 1 day"])
     end
     subgraph n8["checks<br>complete_all"]
         n9["fraud"]
         subgraph n10["legal"]
             n11["read"]
-            n12(["paid"])
+            n12(["paid<br>event paid"])
         end
     end
     subgraph n13["every<br>at most 10 at once"]
@@ -130,6 +133,45 @@ def test_nodes_say_what_they_are_and_what_is_around_them():
     assert nodes["again.enough"].kind == "decision"
     edges = {(edge.source, edge.target) for edge in AllBlocks.graph().edges}
     assert all(source in nodes and target in nodes for source, target in edges)
+
+
+def test_nodes_say_what_they_wait_for_and_how_often_they_are_tried():
+    class Telling(Workflow, abstract=True):
+        nap = Sleep(days(3))
+        later = Sleep(until=lambda data: data["at"])
+        paid = WaitForEvent("payment.success", timeout=days(7))
+        ask = WaitForApproval(prompt="{x}?", group="finance", timeout=minutes(90))
+        bill = CallWorkflow("billing")
+
+        @step(retry=4)
+        def charge(self):
+            """Take the money.
+
+            All of it.
+            """
+
+    nodes = {node.path: node for node in Telling.graph().nodes}
+
+    assert {path: (node.wait, node.note) for path, node in nodes.items()} == {
+        "(start)": ("", ""),
+        "nap": ("sleep", "sleep 3 days"),
+        "later": ("sleep", "sleep"),
+        "paid": ("event", "event payment.success, at most 7 days"),
+        "ask": ("input", "approval by finance, at most 1 hour 30 minutes"),
+        "bill": ("child", "workflow billing"),
+        "charge": ("", ""),
+        "(end)": ("", ""),
+    }
+    assert nodes["charge"].max_attempts == 4
+    assert nodes["charge"].doc == "Take the money."
+
+
+def test_a_case_says_which_answers_lead_into_it():
+    nodes = {node.path: node for node in AllBlocks.graph().nodes}
+
+    assert nodes["route.small"].when == "1, 2"
+    assert nodes["route.empty"].when == "none"
+    assert nodes["route.otherwise"].when == "otherwise"
 
 
 def test_every_node_can_be_reached_and_left():

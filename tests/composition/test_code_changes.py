@@ -29,8 +29,8 @@ def noted(self, log=()):
 
 def deploy(**nodes):
     """Register the workflow anew, as a restarted worker would: same name, new body."""
-    body = {**nodes, "__qualname__": "changing_code", "__module__": __name__}
-    return type("Changing", (Workflow,), body, name="changing_code")
+    body = {**nodes, "__qualname__": "changed_code", "__module__": __name__}
+    return type("ChangedCode", (Workflow,), body)
 
 
 def inside(**nodes):
@@ -47,7 +47,7 @@ PATH = "every[0].route.one.both.lane1"
 
 def test_nodes_added_before_and_after_are_no_hindrance():
     deploy(Every=inside(news=WaitForEvent("news")))
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
 
     deploy(
         early=step(noted),
@@ -75,7 +75,7 @@ def test_a_node_removed_elsewhere_is_not_missed():
         Every=inside(first=step(noted), news=WaitForEvent("news"), last=step(noted)),
         late=step(noted),
     )
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
 
     deploy(Every=inside(news=WaitForEvent("news")))
     durable.send_event(execution, "news", 1)
@@ -86,7 +86,7 @@ def test_a_node_removed_elsewhere_is_not_missed():
 def test_one_whose_node_is_gone_is_parked_until_it_returns():
     old = {"Every": inside(news=WaitForEvent("news"), last=step(noted))}
     deploy(**old)
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
 
     with clock.freeze(NOON) as time:
         deploy(Every=inside(last=step(noted)))
@@ -108,7 +108,7 @@ def test_one_whose_workflow_is_gone_is_parked_with_its_lanes(monkeypatch):
     from django_durable.definition import registry
 
     deploy(Every=inside(news=WaitForEvent("news")))
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
     with clock.freeze(NOON) as time:
         with monkeypatch.context() as gone:
             gone.setattr(registry, "_workflows", {})
@@ -127,7 +127,7 @@ def test_items_that_wait_for_their_turn_get_it_whatever_the_limit_is_now(limit):
         return type("Every", (Each,), body, max_concurrency=limit)
 
     deploy(Every=every(2))
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
 
     deploy(Every=every(limit))
     for _ in range(6):
@@ -150,7 +150,7 @@ def test_a_failed_one_is_undone_by_the_code_that_is_there_now():
         raise ValueError
 
     deploy(pay=paying(), gone=step(noted), news=WaitForEvent("news"), fail=step(fail))
-    execution = finish(durable.start("changing_code"))
+    execution = finish(durable.start("changed_code"))
 
     deploy(pay=paying(undo=True), news=WaitForEvent("news"), fail=step(fail))
     durable.send_event(execution, "news")

@@ -27,6 +27,7 @@ from django_durable import (
     step,
 )
 from django_durable.models import Execution, InputRequest, Step, Wait
+from django_durable.store import families
 from tests.factories import NOON, claim, drain, finish, fresh, run
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +133,39 @@ class OpsPausable(Workflow):
     @step
     def last(self):
         return {"last": True}
+
+
+def test_a_lane_whose_family_was_cancelled_and_deleted_is_left_alone(caplog):
+    caplog.set_level("INFO", logger="django_durable.runtime")
+    execution = durable.start(OpsPausable)
+    run(claim()[0])
+    (lane, *_) = claim()
+    durable.cancel(execution)
+    durable.cleanup(seconds(0))
+    families.data_before.cache_clear()
+
+    run(lane)
+
+    assert "nothing more is written" in caplog.text
+    assert not Execution.rows.exists()
+
+
+class OpsVanishing(Workflow):
+    class Both(Parallel):
+        @step
+        def work(self, ctx):
+            durable.cancel(ctx.execution_id)
+            durable.cleanup(seconds(0))
+            durable.wait_for_event("news")
+
+
+def test_a_lane_that_waits_when_its_family_was_deleted_is_left_alone(caplog):
+    caplog.set_level("INFO", logger="django_durable.runtime")
+    durable.start(OpsVanishing)
+    drain()
+
+    assert "nothing more is written" in caplog.text
+    assert not Execution.rows.exists()
 
 
 def test_no_lane_starts_while_paused_and_all_go_on_when_resumed():

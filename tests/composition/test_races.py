@@ -1,11 +1,10 @@
 """Several workers and operators at the same rows, each with its own connection.
 
-``DURABLE_DEADLOCK_HUNT=60`` hunts for a minute, on PostgreSQL.
+``DURABLE_DEADLOCK_HUNT=60`` hunts for a minute.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import threading
@@ -13,21 +12,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from uuid import UUID
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import connection, connections, transaction
 
 import django_durable as durable
 from django_durable import (
-    CallWorkflow,
     ChildFailed,
-    Each,
     Fail,
     Lane,
     Parallel,
-    Retry,
-    WaitForApproval,
     WaitForEvent,
     Workflow,
     call_workflow,
@@ -35,16 +29,15 @@ from django_durable import (
     seconds,
     step,
 )
-from django_durable.conf import get_settings
-from django_durable.exceptions import DurableError
-from django_durable.models import Execution, Step, Wait
-from django_durable.runtime.executor import Executor
-from django_durable.runtime.watchdog import Watchdog
-from django_durable.store import families, leases, moves
+from django_durable.models import Execution, InputRequest, Step, Wait
+from django_durable.store import families, moves
+from django_durable.store.health import examine
 from django_durable.store.moves import Move
 from django_durable.types import ExecutionStatus
-from django_durable.workers.pool import Pool
-from tests.factories import claim, drain, fresh, run
+from tests.composition.raced_workflows import TwoAtOnce
+from tests.composition.racing import Processes, end_lanes, hunt
+from tests.factories import claim, drain, fresh, reap, run
+from tests.processes.worker_processes import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -52,8 +45,16 @@ pytestmark = [
 ]
 
 IS_POSTGRESQL = bool(os.environ.get("DATABASE_URL"))
+# SQLite has one writer at a time: there the second one always waits for the first.
+JOINS = 500 if IS_POSTGRESQL else 100
 TIMES = 120 if IS_POSTGRESQL else 25
-HUNT_SECONDS = float(os.environ.get("DURABLE_DEADLOCK_HUNT", "8"))
+HUNT_SECONDS = float(os.environ.get("DURABLE_DEADLOCK_HUNT", "6"))
+HUNTERS = 4
+
+
+@pytest.fixture
+def processes(worker_environment):
+    return Processes(worker_environment)
 
 
 @pytest.fixture
@@ -75,44 +76,25 @@ def in_threads():
         run_all(*[close] * 6)
 
 
-class TwoAtOnce(Workflow):
-    class Both(Parallel):
-        @step
-        def left(self):
-            return {"n": 1}
+def test_two_lanes_that_end_at_the_same_instant_are_joined_once(processes):
+    executions = durable.start_many(TwoAtOnce, [{}] * JOINS)
+    while claimed := claim(limit=100):
+        for one in claimed:
+            run(one)
+    barrier = processes.barrier(2)
 
-        @step
-        def right(self):
-            return {"n": 2}
+    processes.run(
+        (end_lanes, "left", barrier, JOINS), (end_lanes, "right", barrier, JOINS)
+    )
 
-    @step
-    def after(self): ...
-
-
-def test_two_lanes_that_end_at_the_same_instant_are_joined_once(
-    in_threads, monkeypatch
-):
-    barrier = threading.Barrier(2, timeout=20)
-    finish = families.finish
-
-    def together(*args, **kwargs):
-        barrier.wait()
-        return finish(*args, **kwargs)
-
-    monkeypatch.setattr(families, "finish", together)
-    for _ in range(TIMES):
-        execution = durable.start(TwoAtOnce)
-        run(claim()[0])
-        first, second = claim()
-        in_threads(lambda one=first: run(one), lambda one=second: run(one))
-
-        (parent,) = claim()
-        assert parent.lease.execution_id == execution.pk
+    parents = claim(limit=2 * JOINS)
+    assert {one.lease.execution_id for one in parents} == {one.pk for one in executions}
+    for parent in parents:
         run(parent)
-        execution = fresh(execution)
+    for execution in Execution.objects.all():
         assert execution.result == {"left": {"n": 1}, "right": {"n": 2}}
         assert execution.lease_token == 2
-    assert Step.objects.filter(kind="parallel").count() == TIMES
+    assert Step.objects.filter(kind="parallel").count() == JOINS
 
 
 @pytest.mark.parametrize("first_is_left", [True, False])
@@ -132,7 +114,7 @@ def test_in_either_order_the_second_lane_is_the_last(
     monkeypatch.setattr(families, "_lane_ended", hold_the_first)
     execution = durable.start(TwoAtOnce)
     run(claim()[0])
-    lanes = claim()
+    lanes = claim("left") + claim("right")
     lanes.sort(key=lambda one: one.scope.endswith("left"), reverse=first_is_left)
 
     def second():
@@ -216,7 +198,9 @@ def test_moves_of_several_executions_lock_their_rows_in_order_of_id(in_threads):
         pytest.skip("SQLite writes one row after the other.")
     durable.start(TwoAtOnce)
     run(claim()[0])
-    lanes = sorted(claim(), key=lambda one: one.lease.execution_id)
+    lanes = sorted(
+        claim("left") + claim("right"), key=lambda one: one.lease.execution_id
+    )
     later_first = [
         Move(
             lease=lane.lease,
@@ -298,148 +282,24 @@ def test_a_pause_and_its_end_reach_lanes_that_are_being_opened(
     assert fresh(execution).status == "completed"
 
 
-# --- The hunt -------------------------------------------------------------------------
+def test_hammering_families_from_all_sides_meets_no_deadlock(processes):
+    """Four processes, each of which works and operates, and nobody is told of an error."""
+    seeds = [random.randrange(1_000_000) for _ in range(HUNTERS)]
 
+    found = processes.run(*((hunt, seed, HUNT_SECONDS) for seed in seeds))
 
-class HuntKid(Workflow):
-    news = WaitForEvent("news", timeout=seconds(0.3), timeout_value=None)
-
-    @step
-    def work(self, ctx, n):
-        if n % 7 == 0:
-            raise Fail("kid")
-
-
-class HuntFamily(Workflow):
-    @step
-    def begin(self): ...
-
-    @begin.compensate
-    def unbegin(self): ...
-
-    class Every(Each, max_concurrency=3):
-        def items(self, n):
-            return range(n, n + 5)
-
-        class Inner(Parallel):
-            class Asks(Lane):
-                ok = WaitForApproval(timeout=seconds(0.4), timeout_value="none")
-
-            class Calls(Lane):
-                @step(retry=Retry(max_attempts=2, base=seconds(0.01)))
-                def call(self, index):
-                    with suppress(ChildFailed):
-                        call_workflow(
-                            HuntKid,
-                            {"n": index},
-                            timeout=seconds(0.5),
-                            timeout_value=0,
-                        )
-
-            class Listens(Lane):
-                news = WaitForEvent("news", timeout=seconds(0.3), timeout_value=0)
-
-                @step
-                def perhaps(self, item):
-                    if item % 11 == 0:
-                        raise Fail("listener")
-
-    kid = CallWorkflow(HuntKid, input={"n": 1}, timeout=seconds(1), timeout_value=0)
-
-
-OPERATIONS = [
-    "send",
-    "send",
-    "send",
-    "input",
-    "input",
-    "cancel",
-    "undo",
-    "pause",
-    "retry",
-]
-
-
-def operate(operation, execution):
-    """Do one thing an operator does; what the execution's state forbids is no error."""
-    with suppress(DurableError):
-        match operation:
-            case "send":
-                durable.send_event(execution, "news", 1)
-            case "input":
-                durable.provide_input(execution, "ok", "approved")
-            case "cancel":
-                durable.cancel(execution)
-            case "undo":
-                durable.cancel(execution, compensate=True)
-            case "pause":
-                durable.pause(execution)
-                durable.resume(execution)
-            case "retry":
-                durable.retry(execution)
-
-
-class Hunt:
-    """Workers, and operators that disturb them, until ``end``."""
-
-    def __init__(self) -> None:
-        self.end = time.monotonic() + HUNT_SECONDS
-        self.watchdog = Watchdog()
-        self.errors: list[BaseException] = []
-
-    def work(self, number: int) -> None:
-        pool = Pool(
-            {"default": 8},
-            using="default",
-            make_executor=lambda should_yield: Executor(
-                get_settings(), watchdog=self.watchdog, should_yield=should_yield
-            ),
-            on_free=lambda name: None,
-        )
-        worker = UUID(int=0x7000_8000 << 64 | number)
-        while time.monotonic() < self.end:
-            free = pool.room("default")
-            for one in leases.claim(
-                queue="default", worker_id=worker, limit=free, using="default"
-            ):
-                pool.submit(one)
-            time.sleep(0.005)
-        assert pool.join(30)
-        pool.close()
-
-    def disturb(self, number: int) -> None:
-        luck = random.Random(number)
-        while time.monotonic() < self.end:
-            if Execution.objects.open().count() < 12:
-                durable.start(HuntFamily, {"n": luck.randrange(100)})
-            found = Execution.objects.order_by("?").values_list("pk", flat=True)
-            for pk in list(found[:3]):
-                try:
-                    operate(luck.choice(OPERATIONS), pk)
-                except DatabaseError as error:
-                    self.errors.append(error)
-
-
-def test_hammering_families_from_all_sides_meets_no_deadlock(in_threads, caplog):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time, and so no deadlocks of rows.")
-    caplog.set_level(logging.WARNING, logger="django_durable")
-    hunt = Hunt()
-
-    in_threads(
-        *(lambda n=n: hunt.work(n) for n in range(2)),
-        *(lambda n=n: hunt.disturb(n) for n in range(2)),
-    )
-    hunt.watchdog.close()
-
-    assert not hunt.errors
-    assert "deadlock" not in caplog.text.lower(), caplog.text
+    assert found == [[]] * HUNTERS, seeds
     ended = Execution.objects.count() - Execution.objects.open().count()
     assert ended > 5
-    drained = time.monotonic() + 60
-    while Execution.rows.open().exists():
-        drain(limit=100_000)
-        time.sleep(0.05)
-        stuck = Execution.rows.open().values_list("scope", "status", "waiting_for")
-        assert time.monotonic() < drained, list(stuck)
+    for paused in Execution.objects.filter(status="paused"):
+        durable.resume(paused)
+    eventually(let_all_end, within=60, what="the end of all that is open")
     assert not Wait.objects.filter(status="open").exists()
+    assert not InputRequest.objects.filter(status="open").exists()
+    assert not examine(using="default")
+
+
+def let_all_end():
+    reap()
+    drain(limit=100_000)
+    return not Execution.rows.open().exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -32,6 +34,7 @@ from django_durable import (
 from django_durable.models import Execution
 from django_durable.store import workers
 from tests import factories
+from tests.drawing.reading import parsed
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +49,12 @@ class Broken(Workflow, name="console_broken"):
     @step(retry=Retry(max_attempts=2, base=seconds(0.001), jitter=0))
     def fail(self):
         raise ValueError("no such\x1b[31m card")
+
+
+class Talking(Workflow, name="console_talking"):
+    @step
+    def talk(self):
+        logging.getLogger("shop").warning("two\nlines")
 
 
 class Asking(Workflow, name="console_asking"):
@@ -257,6 +266,32 @@ def test_show_as_json_has_everything_that_belongs_to_it(durable_json):
 # --- ids ------------------------------------------------------------------------------
 
 
+def test_show_cuts_what_is_too_long_for_a_person(durable, durable_json):
+    execution = django_durable.start(Simple, {"number": 1, "text": "x" * 5000})
+
+    shown = durable("show", execution.pk)
+
+    assert "characters more; --format json has all." in shown
+    assert max(map(len, shown.splitlines())) < 2100
+    [whole] = durable_json("show", execution.pk)
+    assert whole["input"]["text"] == "x" * 5000
+
+
+def test_show_has_the_logs_where_they_are_asked_for(durable, durable_json):
+    execution = factories.finish(django_durable.start(Talking))
+
+    shown = durable("show", execution.pk, "--logs")
+
+    assert re.search(r"WARNING +talk #1 +two\n    lines\n", shown)
+    assert "\x1b" not in shown
+    assert "lines" not in durable("show", execution.pk)
+    [found] = durable_json("show", execution.pk, "--logs")
+    [line] = found["logs"]
+    assert (line["message"], line["step"]) == ("two\nlines", "talk")
+    silent = django_durable.start(Simple)
+    assert "written nothing" in durable("show", silent.pk, "--logs")
+
+
 def test_an_id_may_be_shortened_to_its_beginning(durable):
     execution = django_durable.start(Simple)
     text = str(execution.pk)
@@ -333,6 +368,20 @@ def test_pause_resume_and_cancel(durable):
     assert "has ended" in str(error)
 
 
+def test_run_now_skips_a_sleep_and_says_what_else_it_waits_for(durable):
+    execution = django_durable.start(Simple, scheduled_at=factories.NOON + days(9))
+
+    assert "is next for a worker" in durable("run-now", execution.pk)
+    factories.drain()
+
+    assert factories.fresh(execution).status == "completed"
+    error = refused(lambda: durable("run-now", execution.pk))
+    assert error.returncode == 1
+    waiting = django_durable.start(Asking)
+    factories.drain()
+    assert "provide_input()" in str(refused(lambda: durable("run-now", waiting.pk)))
+
+
 def test_retry_lets_a_failed_one_go_on(durable):
     execution = django_durable.start(Broken)
     while not factories.fresh(execution).is_final:
@@ -394,6 +443,14 @@ def test_graph_prints_mermaid_or_nodes_and_edges(durable, durable_json):
     assert {"workflow", "nodes", "edges"} == chart.keys()
 
 
+def test_graph_draws_a_file_that_stands_for_itself(durable):
+    svg = durable("graph", "console_family", "--format", "svg")
+
+    assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "<style>" in svg
+    assert parsed(svg).findtext("{*}title") == "console_family"
+
+
 def test_check_lists_what_the_code_cannot_continue(durable, durable_json):
     fine, lost = django_durable.start(Simple), django_durable.start(Simple)
     assert "can continue every" in durable("check")
@@ -440,10 +497,34 @@ def test_doctor_says_what_is_wrong_and_what_to_do(durable):
         ("cleanup",),
         ("list", "--durable", "nowhere"),
         ("cleanup", "--older-than", "a while"),
+        ("doctor", "--second-look", "-1"),
+        ("doctor", "--second-look", "nan"),
+        ("start", "console_simple", "--key", ""),
+        ("start", "console_simple", "--tag", "x" * 501),
+        ("start", "console_simple", "--priority", "9" * 12),
+        ("start", "console_simple", "--input", "[" * 100_000),
+        ("start", "console_simple", "--queue", "q" * 101),
     ],
+    ids=lambda arguments: " ".join(arguments)[:40],
 )
 def test_what_is_asked_wrongly_is_refused(durable, arguments):
     refused(lambda: durable(*arguments))
+
+    assert not Execution.objects.exists()
+
+
+def test_a_name_of_an_event_that_cannot_be_stored_is_asked_wrongly(durable):
+    execution = django_durable.start(Simple)
+
+    for name in ("", "x" * 501, "\udcff"):
+        error = refused(lambda name=name: durable("send-event", execution.pk, name))
+        assert error.returncode == 2
+
+
+def test_a_count_that_is_none_is_told_what_would_be_one(durable):
+    error = refused(lambda: durable("list", "--limit", "-1"))
+
+    assert "'-1': give a whole number from 1" in str(error)
 
 
 def test_a_wrong_setting_is_named(durable, settings):
@@ -530,6 +611,24 @@ def test_schedules_and_trigger(durable, durable_json):
     assert refused(lambda: durable("trigger", "six")).returncode == 1
 
 
+def test_a_schedule_is_disabled_and_enabled(durable, durable_json):
+    django_durable.schedule(Simple, "*/5 * * * *", name="five")
+
+    assert durable("disable-schedule", "five") == "five is disabled.\n"
+    [found] = durable_json("schedules")
+    assert found["enabled"] is False
+    assert durable("enable-schedule", "five").startswith("five is enabled; it fires")
+    assert django_durable.get_schedule("five").enabled
+
+
+def test_more_schedules_than_are_shown_are_told_of(durable):
+    for number in range(3):
+        django_durable.schedule(Simple, "@daily", name=f"s{number}")
+
+    assert "… and more" in durable("schedules", "--limit", "2")
+    assert "… and more" not in durable("schedules", "--limit", "3")
+
+
 def test_schedules_that_are_stuck_or_disabled_are_found_by_the_doctor(db):
     from django_durable.models import Schedule
     from django_durable.store import health
@@ -544,3 +643,21 @@ def test_schedules_that_are_stuck_or_disabled_are_found_by_the_doctor(db):
 
     assert (stuck.rule, stuck.ids) == ("schedule_stuck", ("five",))
     assert (disabled.rule, disabled.about) == ("schedule_disabled", "schedule")
+
+
+def test_an_answer_is_shown_with_who_gave_it_and_the_comment(durable):
+    get_user_model().objects.create_superuser("boss")
+    execution = django_durable.start(Asking)
+    factories.drain()
+    arguments = ("ask", "approved", "--user", "boss", "--comment", "Fine by me.")
+
+    durable("provide-input", execution.pk, *arguments)
+
+    shown = durable("show", execution.pk)
+    assert "boss" in shown
+    assert "Fine by me." in shown
+    [one] = json.loads(durable("show", execution.pk, "--format", "json"))["inputs"]
+    assert (one["answered_by"], one["comment"]) == ("boss", "Fine by me.")
+    assert one["closed_at"] is not None
+    error = refused(lambda: durable("provide-input", execution.pk, *arguments))
+    assert "answered already by boss" in str(error)

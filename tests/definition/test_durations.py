@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from django_durable.definition.durations import (
     WEEKDAYS,
+    brief,
     business_day_after,
     days,
     end_of_day_after,
     hours,
     minutes,
     seconds,
+    spelled,
     weekday_after,
     weeks,
 )
@@ -159,3 +161,24 @@ def test_the_end_of_the_day_is_today_and_not_past(now):
 
     assert moment.date() == now.date()
     assert now.astimezone(UTC) - moment.astimezone(UTC) < seconds(1)
+
+
+@pytest.mark.parametrize(
+    ("delay", "words", "letters"),
+    [
+        (seconds(0), "0 ms", "0ms"),
+        (seconds(-3), "0 ms", "0ms"),
+        (seconds(0.35), "350 ms", "350ms"),
+        (seconds(1), "1 second", "1s"),
+        (seconds(1.25), "1.2 seconds", "1.2s"),
+        (seconds(45.4), "45 seconds", "45s"),
+        (seconds(59.7), "1 minute", "1m"),
+        (minutes(90), "1 hour 30 minutes", "1h 30m"),
+        (hours(2), "2 hours", "2h"),
+        (hours(24) + minutes(5), "1 day", "1d"),
+        (days(20) + hours(7) + minutes(5), "20 days 7 hours", "20d 7h"),
+    ],
+)
+def test_a_delay_is_told_by_its_two_largest_units(delay, words, letters):
+    assert spelled(delay) == words
+    assert brief(delay) == letters

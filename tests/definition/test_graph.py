@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from django_durable.definition import registry
-from django_durable.definition.blocks import Branch, Case, Default
+from django_durable.definition.blocks import Branch, Case, Default, Loop
 from django_durable.definition.compiling import snake_case
 from django_durable.definition.retry import Retry
 from django_durable.definition.steps import decision, step
-from django_durable.definition.waits import Sleep, WaitForEvent
+from django_durable.definition.waits import Sleep, WaitForApproval, WaitForEvent
 from django_durable.definition.workflow import Workflow
 from django_durable.exceptions import DefinitionError, UnknownWorkflow
 from django_durable.types import StepKind
@@ -427,6 +427,61 @@ def name_with_a_dot():
         def first(self): ...
 
 
+def timeout_of_a_million_years():
+    class One(Workflow, abstract=True, timeout=timedelta(days=365_000_000)):
+        pass
+
+
+def priority_beyond_the_column():
+    class One(Workflow, abstract=True, priority=2**31):
+        pass
+
+
+def empty_name():
+    class One(Workflow, abstract=True, name=""):
+        pass
+
+
+def name_longer_than_the_column():
+    class One(Workflow, abstract=True, name="x" * 201):
+        pass
+
+
+def step_that_may_take_a_million_years():
+    class One(Workflow, abstract=True):
+        @step(timeout=timedelta(days=365_000_000))
+        def slow(self): ...
+
+
+def path_longer_than_the_column():
+    nodes = {"work": step(lambda self: None)}
+    for number in range(9):
+        body = {**nodes, "condition": lambda self: False}
+        name = "R" * 45 + str(number)
+        nodes = {name: type(name, (Loop,), body)}
+    type("One", (Workflow,), nodes, abstract=True)
+
+
+def wait_in_plain_seconds():
+    WaitForApproval(timeout=30)
+
+
+def sleep_in_plain_seconds():
+    Sleep(30)
+
+
+def wait_that_never_was():
+    WaitForEvent("news", timeout=timedelta(0))
+
+
+def event_without_a_name():
+    WaitForEvent("")
+
+
+def timeout_that_does_something_else():
+    WaitForApproval(on_timeout="explode")
+
+
 @pytest.mark.parametrize(
     ("mistake", "id", "told"),
     [
@@ -452,6 +507,17 @@ def name_with_a_dot():
         (unknown_option_of_a_block, "E015", "mode"),
         (case_outside_a_branch, "E016", "Branch"),
         (name_with_a_dot, "E017", "letters"),
+        (timeout_of_a_million_years, "E003", "100 years"),
+        (priority_beyond_the_column, "E003", "larger runs first"),
+        (empty_name, "E003", "printable"),
+        (name_longer_than_the_column, "E003", "200 characters"),
+        (step_that_may_take_a_million_years, "E011", "100 years"),
+        (path_longer_than_the_column, "E019", "nest less deeply"),
+        (wait_in_plain_seconds, "E022", "days(3)"),
+        (sleep_in_plain_seconds, "E022", "days(3)"),
+        (wait_that_never_was, "E022", "days(3)"),
+        (event_without_a_name, "E022", "name of an event"),
+        (timeout_that_does_something_else, "E022", "'resume' or 'fail'"),
     ],
 )
 def test_a_mistake_is_told_at_import_with_id_place_and_remedy(mistake, id, told):

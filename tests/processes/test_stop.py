@@ -48,6 +48,26 @@ def test_a_running_step_may_end_and_no_other_begins(running, environment, number
     assert not Worker.objects.exists()
 
 
+def test_a_step_may_end_when_all_processes_are_told_to_stop_at_once(running):
+    """As systemd does, unless it is told otherwise."""
+    worker, execution = running(2.0, "--processes=2")
+    children = eventually(
+        lambda: pids if len(pids := worker_pids()) == 2 else None, within=20
+    )
+
+    worker.send(signal.SIGTERM)
+    for pid in children:
+        os.kill(pid, signal.SIGTERM)
+
+    assert worker.wait(15) == 0
+    execution.refresh_from_db()
+    assert (execution.status, execution.current_step) == ("pending", "follow")
+
+
+def worker_pids():
+    return list(Worker.objects.filter(is_dead=False).values_list("pid", flat=True))
+
+
 def test_what_outlasts_the_grace_is_for_others_at_once(running, start_worker):
     worker, execution = running(60, "--grace=0.5")
 
@@ -110,13 +130,14 @@ def test_a_child_that_was_killed_is_started_anew(start_worker):
     assert parent.says("ended unexpectedly (signal 9)")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
 def test_a_thousand_executions_that_wait_hold_nothing(start_worker):
     durable.start_many(Asleep, [{}] * 500)
     durable.start_many(Expectant, [{}] * 500)
     worker = start_worker()
     waiting = Execution.objects.filter(status="waiting")
-    eventually(lambda: waiting.count() == 1000, within=60, what="all to wait")
+    eventually(lambda: waiting.count() == 1000, within=240, what="all to wait")
 
     assert not Execution.objects.leased().exists()
     # Beside the pool: main, dispatcher, heartbeat, reaper, listener, scheduler, pruner,

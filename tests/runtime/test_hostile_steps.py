@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from contextlib import suppress
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,7 +15,17 @@ from django.db import Error, connection, transaction
 from django.utils import timezone, translation
 
 import django_durable as durable
-from django_durable import Cancel, Fail, NotStorable, Workflow, step
+from django_durable import (
+    Cancel,
+    Fail,
+    NotStorable,
+    Workflow,
+    sleep,
+    step,
+    wait_for_any,
+    wait_for_approval,
+    wait_for_event,
+)
 from django_durable.models import Execution
 from tests.factories import attempts, drain, finish, fresh
 
@@ -395,3 +407,26 @@ def test_a_block_left_open_inside_the_callers_transaction_is_left():
     assert fresh(bad).error["type"] == "TransactionManagementError"
     assert fresh(good).status == "completed"
     assert not Group.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: sleep(timedelta.max),
+        lambda: wait_for_event("news", timeout=timedelta.max),
+        lambda: wait_for_any(["news"], timeout=timedelta.max),
+        lambda: wait_for_approval("ok", timeout=timedelta.max),
+        lambda: wait_for_approval("ok", timeout=datetime(2030, 1, 1)),  # noqa: DTZ001
+    ],
+)
+def test_a_wait_without_an_end_that_a_clock_could_show_is_an_error_of_its_step(wait):
+    class Endless(Workflow):
+        @step
+        def work(self):
+            wait()
+
+    execution = finish(durable.start(Endless))
+
+    assert execution.status == "failed"
+    assert re.search("100 years|aware datetime", execution.error["message"])

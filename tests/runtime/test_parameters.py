@@ -60,6 +60,7 @@ def test_a_missing_key_fails_the_step_and_is_not_retried():
     assert execution.error["type"] == "missing_parameter"
     assert execution.error["step"] == execution.current_step == "take"
     assert "'order_id'" in execution.error["message"]
+    assert "traceback" not in execution.error, "it would show the engine alone"
     assert attempts(execution) == [("take", 1, "failed")]
 
 

@@ -14,7 +14,7 @@ from django_durable import Workflow, clock, hours, step
 from django_durable.ids import new_id
 from django_durable.models import Event, Execution, InputRequest, Step, Wait, Worker
 from django_durable.models.fields import Encoded
-from django_durable.store import leases, move_statement, workers
+from django_durable.store import catalogue, leases, move_statement, standing, workers
 from tests.factories import NOON, WORKER
 
 ROWS = 20_000
@@ -144,6 +144,39 @@ def test_giving_back_what_a_worker_holds_uses_the_index_of_leases():
     assert_index(found[0], "durable_lease_idx")
 
 
+def test_counts_of_the_catalogue_use_partial_indexes():
+    due, leased, waiting = plans_of(lambda: catalogue.open_by_workflow(using="default"))
+    with clock.freeze(NOON):
+        [found] = plans_of(lambda: catalogue.failed_by_workflow(using="default"))
+
+    # All of a partial index is read: what is in it is what is counted.
+    assert "durable_claim_idx" in due, due
+    assert "durable_lease_idx" in leased, leased
+    assert_index(waiting, primary_key())
+    if connection.vendor == "postgresql":
+        # SQLite knows how many rows a status has on average, and here nearly all of
+        # them have one status: it takes the three that are asked for to be most.
+        assert_index(found, "durable_ended_idx")
+
+
+def test_the_newest_of_a_workflow_are_looked_for_among_the_newest_of_all(monkeypatch):
+    monkeypatch.setattr(catalogue, "NEWEST", 1_000)
+    with CaptureQueriesContext(connection) as captured:
+        assert catalogue.newest("unheard_of", most=3, using="default") == []
+    oldest, newest = (query["sql"] for query in captured.captured_queries)
+
+    assert f"OFFSET {catalogue.NEWEST}" in oldest
+    for statement in (oldest, newest):
+        found = plan(statement)
+        assert primary_key() in found, found
+
+
+def primary_key() -> str:
+    if connection.vendor == "postgresql":
+        return "django_durable_execution_pkey"
+    return "sqlite_autoindex_django_durable_execution_1"
+
+
 def test_a_key_is_found_by_its_index():
     found = plans_of(
         lambda: durable.start(Indexed, idempotency_key="key 100")  # It is known.
@@ -158,6 +191,33 @@ def test_children_are_found_by_their_parent():
     found = plans_of(lambda: durable.list_children(parent))
 
     assert_index(found[-1], "durable_parent_idx")
+
+
+def test_how_an_execution_stands_is_read_from_its_family_alone():
+    owner = Execution.rows.first()
+
+    [found] = [
+        plan
+        for plan in plans_of(
+            lambda: standing.standing_of(owner, Indexed.graph(), using="default")
+        )
+        if "durable_parent_idx" in plan
+    ]
+
+    assert_index(found, "durable_parent_idx")
+
+
+def test_where_open_executions_stand_is_read_without_those_that_have_ended():
+    due, leased, parked = plans_of(
+        lambda: standing.standing_of_open(Indexed.graph(), using="default")
+    )
+
+    # Each of these indices holds nothing that has ended, so all of it may be read.
+    assert "durable_claim_idx" in due, due
+    assert "durable_lease_idx" in leased, leased
+    for found in (due, leased, parked):
+        assert f"Seq Scan on {Execution._meta.db_table}" not in found, found
+    assert "pkey" in parked or "sqlite_autoindex" in parked, parked
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
@@ -15,6 +16,8 @@ from django.db import connection, connections, models, transaction
 import django_durable as durable
 from django_durable import (
     Each,
+    ExecutionClosed,
+    Fail,
     Parallel,
     WaitForApproval,
     WaitForEvent,
@@ -227,17 +230,75 @@ def test_what_is_opened_again_in_between_stays_and_so_does_what_it_belongs_to(
 ):
     parent = make_ended(age=days(5))
     child = make_ended("failed", age=days(5), parent=parent)
-    find = retention._deletable_members
+    find = retention._families
 
-    def find_and_retry(roots, using):
-        found = find(roots, using)
+    def find_and_retry(*args):
+        found = find(*args)
         durable.retry(child)
         return found
 
-    monkeypatch.setattr(retention, "_deletable_members", find_and_retry)
+    monkeypatch.setattr(retention, "_families", find_and_retry)
 
     assert durable.cleanup(days(1), "completed") == 0
     assert left() == {str(parent.pk), str(child.pk)}
+
+
+class Failing(Workflow, name="retention_failing"):
+    @step
+    def works(self):
+        print("working")
+
+    @step
+    def fails(self):
+        raise Fail("no")
+
+
+@pytest.mark.parametrize("when", ["found", "being deleted"])
+def test_a_failed_one_is_retried_whole_or_not_at_all(clock, monkeypatch, when):
+    execution = finish(durable.start(Failing))
+    before = counts()
+    clock.advance(days(2))
+    name = "_families" if when == "found" else "_delete"
+    step = getattr(retention, name)
+    refused: list[Exception] = []
+
+    def retry_and_go_on(*args):
+        found = step(*args)
+        try:
+            durable.retry(execution)
+        except ExecutionClosed as error:
+            refused.append(error)
+        return found
+
+    monkeypatch.setattr(retention, name, retry_and_go_on)
+
+    deleted = durable.cleanup(days(1))
+
+    assert deleted == len(refused) == (when == "being deleted")
+    assert counts() == (dict.fromkeys(before, 0) if deleted else before)
+
+
+def test_what_is_locked_as_it_is_to_be_deleted_keeps_what_belongs_to_it(clock):
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite there is one writer at a time")
+    execution = finish(durable.start(Failing))
+    before = counts()
+    clock.advance(days(2))
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Execution.rows.select_for_update().get(pk=execution.pk)
+        assert pool.submit(cleanup_in_thread).result(20) == 0
+
+    assert counts() == before
+    durable.retry(execution)
+
+
+def cleanup_in_thread() -> int:
+    try:
+        with freeze(NOON + days(2)):
+            return durable.cleanup(days(1))
+    finally:
+        connections.close_all()
 
 
 def test_what_another_transaction_holds_is_left_without_waiting_for_it(clock):
@@ -301,6 +362,104 @@ def test_a_family_that_a_model_of_the_project_protects_stays_whole(receipts, clo
 
     assert counts() == before
     receipts.objects.all().delete()
+
+
+# --- By hand ---------------------------------------------------------------------------
+
+
+def delete(*executions) -> tuple[int, dict[str, str]]:
+    """Delete what was chosen; return how many went, and why which stayed."""
+    chosen = retention.select([one.pk for one in executions], using="default")
+    gone = sum(retention.delete(chosen, using="default"))
+    assert gone == chosen.count
+    return gone, {str(pk): reason for pk, reason in chosen.kept.items()}
+
+
+def test_what_is_chosen_goes_as_a_family_and_others_stay():
+    chosen, other = make_family(), make_family()
+    once = {name: count // 2 for name, count in counts().items()}
+
+    assert delete(chosen) == (3, {})
+
+    assert counts() == once
+    assert {one.pk for one in durable.list_executions()} >= {other.pk}
+
+
+def test_a_choice_alone_deletes_nothing():
+    before = make_family(), counts()
+
+    chosen = retention.select([before[0].pk], using="default")
+
+    assert chosen.count == 3
+    assert counts() == before[1]
+
+
+def test_what_is_open_stays_and_says_how_it_stands():
+    ended = make_family()
+    pending = durable.start(Expecting)
+    waiting = finish(durable.start(Expecting))
+    parent = finish(durable.start(Careless))
+    [child] = durable.list_children(parent)
+    before = counts()
+
+    gone, kept = delete(waiting, ended, pending, parent)
+
+    assert gone == 3
+    assert kept == {
+        str(pending.pk): "It is waiting: cancel it first, or let it end.",
+        str(waiting.pk): "It is waiting: cancel it first, or let it end.",
+        str(parent.pk): (
+            f"Its child {child.pk} is waiting: cancel it first, or let it end."
+        ),
+    }
+    assert counts()["Execution"] == 4 < before["Execution"]
+
+
+def test_a_child_goes_with_its_parent_only():
+    parent = make_family()
+    child, other = durable.list_children(parent)
+
+    gone, kept = delete(child)
+
+    assert gone == 0
+    assert str(parent.pk) in kept[str(child.pk)]
+    assert delete(other, parent, child) == (3, {})
+    assert set(counts().values()) == {0}
+
+
+def test_what_is_gone_already_is_no_fault():
+    execution = make_family()
+    chosen = retention.select([execution.pk], using="default")
+
+    assert sum(retention.delete(chosen, using="default")) == 3
+    assert sum(retention.delete(chosen, using="default")) == 0
+    assert delete(execution) == (0, {str(execution.pk): "It is gone already."})
+
+
+def test_what_the_project_protects_stays_and_says_by_what(receipts):
+    execution = make_family()
+    receipts.objects.create(execution=durable.list_children(execution)[0])
+    before = counts()
+
+    assert delete(execution) == (0, {str(execution.pk): "A receipt refers to it."})
+
+    assert counts() == before
+    receipts.objects.all().delete()
+
+
+def test_many_that_are_chosen_go_in_short_transactions(clock, monkeypatch):
+    monkeypatch.setattr(retention, "_BATCH", 3)
+    ended = [make_ended("failed", age=hours(1)) for _ in range(10)]
+
+    chosen = retention.select([one.pk for one in ended], using="default")
+    steps = list(retention.delete(chosen, using="default"))
+
+    assert max(steps) == 3
+    assert sum(steps) == 10
+    assert left() == set()
+
+
+# --- The search, and who sweeps ---------------------------------------------------------
 
 
 def test_the_search_for_what_has_ended_uses_its_index(clock):

@@ -12,6 +12,9 @@ import django_durable as durable
 from django_durable import (
     ExecutionClosed,
     ExecutionNotFound,
+    Fail,
+    Lane,
+    Parallel,
     Retry,
     WaitForEvent,
     WaitTimeout,
@@ -499,6 +502,57 @@ def test_all_returns_every_payload_by_name():
 
     assert execution.result == {"got": {"a": 1, "b": 2, "c": 3}}
     assert taken() == [True, True, False, True]
+
+
+@pytest.mark.django_db
+def test_what_all_had_got_when_its_time_ran_out_is_for_the_next_wait():
+    class Patient(Workflow):
+        @step(retry=Retry(max_attempts=2, base=seconds(0)))
+        def call(self):
+            return {"got": wait_for_all(["a", "b"], timeout=hours(1))}
+
+    with clock.freeze(NOON) as time:
+        execution = durable.start(Patient)
+        durable.send_event(execution, "a", 1)
+        drain()
+        time.advance(hours(1))
+        drain()
+        assert fresh(execution).attempt == 2
+        durable.send_event(execution, "b", 2)
+        execution = finish(execution)
+
+    assert execution.result == {"got": {"a": 1, "b": 2}}
+
+
+@pytest.mark.django_db
+def test_what_all_had_got_when_a_sibling_failed_is_there_after_a_retry():
+    failing = [True]
+
+    class Patient(Workflow):
+        class Both(Parallel):
+            class Waits(Lane):
+                @step
+                def call(self):
+                    return wait_for_all(["a", "b"])
+
+            class Fails(Lane):
+                go = WaitForEvent("go")
+
+                @step
+                def fail(self):
+                    if failing:
+                        raise Fail(str(failing.pop()))
+
+    execution = finish(durable.start(Patient))
+    durable.send_event(execution, "a", 1)
+    durable.send_event(execution, "go")
+    assert finish(execution).status == "failed"
+
+    durable.retry(execution)
+    drain()
+    durable.send_event(execution, "b", 2)
+
+    assert finish(execution).result["waits"] == {"a": 1, "b": 2}
 
 
 @pytest.mark.django_db

@@ -27,6 +27,7 @@ from django_durable import (
     wait_for_input,
 )
 from django_durable.models import Execution, InputRequest
+from django_durable.store import inputs
 from django_durable.store.answering import may_answer
 from tests.factories import NOON, attempts, drain, finish, fresh
 
@@ -396,6 +397,16 @@ def test_inputs_of_an_execution_that_has_ended_are_closed():
         durable.provide_input(execution, "answer", "x")
 
     assert InputRequest.objects.get().status == "cancelled"
+
+
+def test_an_answer_that_comes_as_the_question_is_asked_is_told_so(monkeypatch):
+    """A lane asks without the lock of its execution, so it may ask between two looks."""
+    execution = asking()
+    monkeypatch.setattr(inputs, "lock", lambda *_, **__: (execution, None))
+    [asked] = durable.list_pending_inputs(execution)
+
+    with pytest.raises(InputNotFound, match="only just been asked"):
+        durable.provide_input(execution, asked.name, "approved")
 
 
 def test_the_same_name_is_asked_for_again():

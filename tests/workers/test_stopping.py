@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from django_durable.workers.stopping import StopRequests
+from django_durable.workers.stopping import URGENT, StopRequests
 
 
 def test_requests_are_taken_in_order_and_waited_for():
@@ -32,6 +32,20 @@ def test_a_second_signal_is_urgent_and_a_third_one_kills():
         assert requests.wait(1) == "SIGINT"
         assert requests.is_urgent
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_to_a_child_only_its_parent_says_that_it_is_urgent():
+    requests = StopRequests(os.getppid())
+
+    with requests.from_signals():
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            assert requests.wait(1)
+            assert not requests.is_urgent
+
+        os.kill(os.getpid(), URGENT)
+        assert requests.wait(1)
+        assert requests.is_urgent
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

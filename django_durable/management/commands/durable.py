@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +28,8 @@ from django_durable.exceptions import (
 )
 
 Run = Callable[[dict[str, Any]], Answer]
+
+_LONGEST_PAUSE = 3600
 
 
 class Command(BaseCommand):
@@ -88,6 +90,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=_positive, default=50)
         parser = self._add("show", showing.show, "one execution, with its steps")
         parser.add_argument("id")
+        parser.add_argument("--logs", action="store_true", help="what it wrote, too")
         parser = self._add(
             "graph",
             drawing.graph,
@@ -112,6 +115,7 @@ class Command(BaseCommand):
             ("retry", operating.retry, "let a failed one go on where it failed"),
             ("pause", operating.pause, "let no further step start"),
             ("resume", operating.resume, "take a pause back"),
+            ("run-now", operating.run_now, "skip a sleep or a back-off"),
         ):
             self._add(name, run, text).add_argument("id")
         parser = self._add("send-event", operating.send_event, "send an event")
@@ -128,6 +132,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("value", metavar="JSON", help="or plain text")
         parser.add_argument("--user", metavar="NAME", help="who answers")
+        parser.add_argument("--comment", default="", help="kept with the answer")
 
     def _add_schedules(self) -> None:
         parser = self._add("schedules", scheduling.list_schedules, "schedules")
@@ -137,6 +142,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("name")
         parser.add_argument("--input", metavar="JSON", help="instead of the schedule's")
+        for name, run, text in (
+            ("enable-schedule", scheduling.enable, "let a schedule fire from now on"),
+            ("disable-schedule", scheduling.disable, "let a schedule fire no more"),
+        ):
+            self._add(name, run, text).add_argument("name")
 
     def _add_upkeep(self) -> None:
         parser = self._add("cleanup", upkeep.cleanup, "delete old ended executions")
@@ -149,7 +159,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--second-look",
-            type=float,
+            type=_pause,
             default=upkeep.SECOND_LOOK,
             metavar="SECONDS",
             help="pause before what was found is looked at again (0: do not)",
@@ -189,11 +199,23 @@ class Command(BaseCommand):
 
 
 def _positive(text: str) -> int:
-    """Return a whole number from 1; argparse says so when it is none."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    """Return a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r}: give a whole number from 1.")
+    return int(text)
+
+
+def _pause(text: str) -> float:
+    """Return seconds to sleep, from 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_PAUSE:
+        raise ArgumentTypeError(
+            f"{text!r}: give seconds, from 0 to {_LONGEST_PAUSE:,}."
+        )
+    return seconds
 
 
 def _refusal(error: InvalidInput) -> str:

@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-
-from django.apps import apps
-from django.db import models
 
 from django_durable import clock
+from django_durable.models import Schedule
 from django_durable.store.health.finding import Finding, Patient
 
 _GRACE = timedelta(minutes=1)
 
 
-def schedules(*, using: str) -> models.QuerySet[Any] | None:
-    """Return the schedules of a database; ``None`` where there is no such model."""
-    if "schedule" not in apps.all_models["django_durable"]:
-        return None
-    model: Any = apps.all_models["django_durable"]["schedule"]
-    found: models.QuerySet[Any] = model._base_manager.using(using).order_by("pk")
-    return found
-
-
 def failing(patient: Patient) -> list[Finding]:
     """A schedule was disabled after its executions could not be started."""
-    found = schedules(using=patient.using)
-    if found is None:
-        return []
+    found = Schedule.objects.using(patient.using).order_by("pk")
     names = found.filter(enabled=False, failure_count__gt=0)
     return patient.finding(
         "schedule_disabled",
         names.values_list("name", flat=True)[: patient.limit + 1],
         "It was disabled because it could not start its workflow several times in a "
         "row.",
-        "`durable schedules` shows its last error. Mend that, then enable it.",
+        "`durable schedules` shows its last error. Mend that, then "
+        "`durable enable-schedule NAME`.",
         about="schedule",
     )
 
 
 def overdue(patient: Patient) -> list[Finding]:
     """An enabled schedule should have fired, and did not."""
-    found = schedules(using=patient.using)
-    if found is None:
-        return []
+    found = Schedule.objects.using(patient.using).order_by("pk")
     late = found.filter(enabled=True, next_fire_at__lt=clock.due(-_GRACE))
     return patient.finding(
         "schedule_stuck",

@@ -20,9 +20,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.management.color import no_style
 from django.db import connection
+from django.db.models import QuerySet
 
 from django_durable import ExecutionStatus
-from django_durable.models import Execution, Step
+from django_durable.models import Execution, InputRequest, Step
+from testproject.shop.complaints import take_in
 from testproject.shop.console import columns_of, fit
 from testproject.shop.customers import write_to_all
 from testproject.shop.models import Order
@@ -63,6 +65,7 @@ class Command(BaseCommand):
         self._head("2. The orders")
         self._load(given["file"])
         self._start_campaign()
+        self._take_in_complaints()
 
         self._head("3. The workers")
         self._work()
@@ -71,6 +74,7 @@ class Command(BaseCommand):
         self._show()
         self._show_campaign()
         self._show_supplier()
+        self._show_complaints()
         if not given["once"]:
             self._head("5. The site")
             self._serve(given["port"] or _free_port())
@@ -107,6 +111,11 @@ class Command(BaseCommand):
         if campaign.created:
             customers = len(campaign.input["customers"])
             self.stdout.write(f"1 campaign started, for {customers} customers.")
+
+    def _take_in_complaints(self) -> None:
+        new = [complaint for complaint in take_in() if complaint.created]
+        if new:
+            self.stdout.write(f"{len(new)} complaints taken in.")
 
     def _work(self) -> None:
         started = time.monotonic()
@@ -165,6 +174,15 @@ class Command(BaseCommand):
             f"{delivered.count(True)} delivered, {delivered.count(False)} refused."
         )
 
+    def _show_complaints(self) -> None:
+        asked = InputRequest.objects.filter(
+            execution__workflow="handle_complaint", status="open"
+        )
+        kinds = ", ".join(sorted(kind.replace("_", " ") for kind in _types(asked)))
+        self.stdout.write(
+            f"The complaints: {asked.count()} wait for people of group service ({kinds})."
+        )
+
     def _paint(self, status: str) -> Any:
         styles = {
             ExecutionStatus.COMPLETED: self.style.SUCCESS,
@@ -180,12 +198,18 @@ class Command(BaseCommand):
             f"http://127.0.0.1:{port}/ opens the admin.\n"
             "  admin / admin   may do everything\n"
             "  fiona / fiona   is of group finance: she approves the large orders\n"
-            "Under Shop, Orders, mark some orders and choose an action: approve or reject "
-            "what waits for\nfinance, or put back in stock what waits for the event "
-            "restocked. A worker goes on within a second.\nCtrl-C ends everything.\n"
+            "  selma / selma   is of group service: she settles complaints, no more\n"
+            "Under Durable workflows, Inputs, is what people are asked; under Workflows\n"
+            "one starts another. Under Shop, Orders, mark orders that wait for the event\n"
+            "restocked, and put them back in stock. A worker goes on within a second.\n"
+            "Ctrl-C ends everything.\n"
         )
         with _exit_on_sigterm(), _worker_process():
             call_command("runserver", f"127.0.0.1:{port}", use_reloader=False)
+
+
+def _types(asked: QuerySet[InputRequest]) -> set[str]:
+    return set(asked.values_list("type", flat=True))
 
 
 def _make_people() -> None:
@@ -197,8 +221,11 @@ def _make_people() -> None:
             codename__startswith="view_",
         )
     )
+    service, _ = Group.objects.get_or_create(name="service")
     _make_user("admin", is_staff=True, is_superuser=True)
     _make_user("fiona", is_staff=True, first_name="Fiona").groups.add(finance)
+    # She has no permission at all: that she is asked lets her answer.
+    _make_user("selma", is_staff=True, first_name="Selma").groups.add(service)
 
 
 def _make_user(name: str, **fields: Any) -> User:

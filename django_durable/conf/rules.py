@@ -1,25 +1,14 @@
-"""The ``DURABLE`` setting: its defaults, its rules, and its values as frozen objects.
-
-``find_problems`` judges a value without reading any setting, for the system checks;
-``get_settings`` is what the rest of the package asks.
-"""
+"""What is wrong with a value of the ``DURABLE`` setting, judged without reading any."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
-from types import MappingProxyType
 from typing import Any, TypeAlias
-
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
-
-from django_durable.exceptions import UnknownInstance
 
 DEFAULT_INSTANCE = "default"
 DEFAULT_DATABASE = "default"
@@ -32,47 +21,8 @@ FINAL_STATUSES = (
     "compensation_failed",
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueSettings:
-    """How much of one queue a worker process takes on at once."""
-
-    concurrency: int = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSettings:
-    """What is kept of the logs of a step; ``max_length`` counts characters."""
-
-    level: str = "INFO"
-    capture_stdout: bool = True
-    max_entries: int = 1000
-    max_length: int = 10_000
-
-
-_DEFAULT_QUEUES = MappingProxyType({"default": QueueSettings()})
-_DEFAULT_RETENTION: Mapping[str, timedelta | None] = MappingProxyType(
-    dict.fromkeys(FINAL_STATUSES) | {"completed": timedelta(days=30)}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """One instance. Durations are seconds; ``retention`` ``None`` means for ever."""
-
-    alias: str
-    database: str = DEFAULT_DATABASE
-    queues: Mapping[str, QueueSettings] = field(default_factory=lambda: _DEFAULT_QUEUES)
-    queue_enabled: bool = True
-    poll_interval: float = 1.0
-    lease: float = 30.0
-    max_lost_attempts: int = 3
-    max_payload_bytes: int = 4_000_000
-    scheduler_interval: float = 1.0
-    retention: Mapping[str, timedelta | None] = field(
-        default_factory=lambda: _DEFAULT_RETENTION
-    )
-    logs: LogSettings = LogSettings()
+MIN_KEY_LENGTH = 32
+"""Characters that a key of the webhook has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,64 +34,7 @@ class Problem:
     hint: str
 
 
-def get_instances() -> tuple[str, ...]:
-    """Return the names of all instances; ``"default"`` is always one of them."""
-    return tuple(dict.fromkeys((DEFAULT_INSTANCE, *_configured())))
-
-
-@cache
-def get_settings(durable: str = DEFAULT_INSTANCE) -> Settings:
-    """Return the settings of an instance.
-
-    Raises ``UnknownInstance``, or ``ImproperlyConfigured`` with every problem in it.
-    """
-    configured = _configured()
-    if problems := find_problems(configured):
-        raise ImproperlyConfigured(
-            "\n".join(f"{problem.message} {problem.hint}" for problem in problems)
-        )
-    if durable not in get_instances():
-        known = ", ".join(map(_quoted, get_instances()))
-        raise UnknownInstance(
-            f"settings.DURABLE has no instance {_quoted(durable)}. It has: {known}."
-        )
-    return _build(durable, configured.get(durable, {}))
-
-
-def _configured() -> Mapping[str, Any]:
-    value: Mapping[str, Any] = getattr(settings, "DURABLE", {})
-    return value
-
-
-def _forget(*, setting: str, **_: object) -> None:
-    if setting == "DURABLE":
-        get_settings.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="django_durable.conf")
-
-
-def _build(alias: str, given: Mapping[str, Any]) -> Settings:
-    """Return the instance that ``given``, which has no problems, describes."""
-    values = {key.lower(): value for key, value in given.items()}
-    for key in ("poll_interval", "lease", "scheduler_interval"):
-        if key in values:
-            values[key] = float(values[key])
-    if "queues" in values:
-        values["queues"] = MappingProxyType(
-            {name: QueueSettings(**queue) for name, queue in values["queues"].items()}
-        )
-    if "retention" in values:
-        values["retention"] = MappingProxyType(
-            {**_DEFAULT_RETENTION, **values["retention"]}
-        )
-    if "logs" in values:
-        values["logs"] = LogSettings(**values["logs"])
-    return Settings(alias=alias, **values)
-
-
-# What is wrong with a value. A rule takes the key, as a reader would write it, and the
-# value, and yields problems.
+# A rule takes the key, as a reader would write it, and the value, and yields problems.
 
 Rule: TypeAlias = Callable[[str, object], Iterator[Problem]]
 
@@ -158,21 +51,21 @@ def find_problems(
         return list(_mapping("DURABLE", value))
     found: list[Problem] = []
     for name, instance in value.items():
-        found.extend(_instance(f"DURABLE[{_quoted(name)}]", name, instance))
+        found.extend(_instance(f"DURABLE[{quoted(name)}]", name, instance))
     return [*found, *_database_problems(value, databases)]
 
 
 def _instance(key: str, name: object, value: object) -> Iterator[Problem]:
     if not isinstance(name, str) or not name:
         yield _wrong_type(key, name, "a name as the key of an instance")
-    elif name in _INSTANCE_RULES:
+    elif name in INSTANCE_RULES:
         yield Problem(
             key,
             f"{key} is a setting of an instance, not an instance.",
-            f'Write DURABLE = {{"{DEFAULT_INSTANCE}": {{{_quoted(name)}: …}}}}.',
+            f'Write DURABLE = {{"{DEFAULT_INSTANCE}": {{{quoted(name)}: …}}}}.',
         )
     else:
-        yield from _members(_INSTANCE_RULES)(key, value)
+        yield from _members(INSTANCE_RULES)(key, value)
 
 
 def _database_problems(
@@ -182,19 +75,19 @@ def _database_problems(
     for name, instance in value.items():
         given = instance if isinstance(instance, Mapping) else {}
         alias = given.get("DATABASE", DEFAULT_DATABASE)
-        key = f'DURABLE[{_quoted(name)}]["DATABASE"]'
-        if not isinstance(alias, str) or name in _INSTANCE_RULES:
+        key = f'DURABLE[{quoted(name)}]["DATABASE"]'
+        if not isinstance(alias, str) or name in INSTANCE_RULES:
             continue
         if databases is not None and alias not in databases:
             yield Problem(
                 key,
-                f"{key} names {_quoted(alias)}, which is not in DATABASES.",
+                f"{key} names {quoted(alias)}, which is not in DATABASES.",
                 _suggest(alias, databases),
             )
         if alias in owners:
             yield Problem(
                 key,
-                f"{key} is {_quoted(alias)}, which instance {_quoted(owners[alias])} "
+                f"{key} is {quoted(alias)}, which instance {quoted(owners[alias])} "
                 "has already: the two would take each other's executions.",
                 "Give each instance a database alias of its own.",
             )
@@ -209,7 +102,7 @@ def _members(rules: Mapping[str, Rule]) -> Rule:
             yield from _mapping(key, value)
             return
         for name, member in value.items():
-            path = f"{key}[{_quoted(name)}]"
+            path = f"{key}[{quoted(name)}]"
             if name in rules:
                 yield from rules[name](path, member)
             else:
@@ -229,7 +122,7 @@ def _each(member: Rule, *, noun: str) -> Rule:
         if not value:
             yield Problem(key, f"{key} is empty.", f"Name at least one {noun}.")
         for name, entry in value.items():
-            path = f"{key}[{_quoted(name)}]"
+            path = f"{key}[{quoted(name)}]"
             if not isinstance(name, str) or not name:
                 yield _wrong_type(path, name, f"the name of a {noun} as the key")
             else:
@@ -262,6 +155,53 @@ def _is_age(value: object) -> bool:
     return value is None or (isinstance(value, timedelta) and value > timedelta())
 
 
+def _or_none(rule: Rule) -> Rule:
+    """Return the rule of what may also be ``None``, which is off."""
+
+    def or_none(key: str, value: object) -> Iterator[Problem]:
+        if value is not None:
+            yield from rule(key, value)
+
+    return or_none
+
+
+def _is_base_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return not value or bool(re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value))
+
+
+# Of a key of the webhook nothing is shown, nor of what may be one.
+
+
+def _webhook(key: str, value: object) -> Iterator[Problem]:
+    if not isinstance(value, Mapping):
+        yield Problem(key, f"{key} is no dict.", 'Give {"keys": [...]}, or None.')
+        return
+    yield from _members({"keys": _keys, "tolerance": _seconds})(key, value)
+    if "keys" not in value:
+        yield Problem(key, f'{key} has no "keys".', _KEYS_WANTED)
+
+
+def _keys(key: str, value: object) -> Iterator[Problem]:
+    if not isinstance(value, list | tuple) or not value:
+        yield Problem(key, f"{key} is not a list of keys.", _KEYS_WANTED)
+        return
+    for number, one in enumerate(value):
+        path = f"{key}[{number}]"
+        if not isinstance(one, str):
+            yield Problem(path, f"{path} is no text.", _KEYS_WANTED)
+        elif len(one) < MIN_KEY_LENGTH:
+            told = f"{path} has {len(one)} characters, which is too short."
+            yield Problem(path, told, _KEYS_WANTED)
+
+
+_KEYS_WANTED = (
+    f"Give a list of random texts of at least {MIN_KEY_LENGTH} characters, such as "
+    "secrets.token_hex(32) makes."
+)
+
+
 def _level(key: str, value: object) -> Iterator[Problem]:
     if value not in LOG_LEVELS:
         hint = _suggest(value, LOG_LEVELS)
@@ -277,11 +217,11 @@ def _suggest(name: object, known: Collection[str]) -> str:
     by_folded = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
     if near:
-        return f"Did you mean {_quoted(by_folded[near[0]])}?"
-    return f"Known are: {', '.join(map(_quoted, known))}."
+        return f"Did you mean {quoted(by_folded[near[0]])}?"
+    return f"Known are: {', '.join(map(quoted, known))}."
 
 
-def _quoted(name: object) -> str:
+def quoted(name: object) -> str:
     """Return a key as the page on settings writes it, in double quotes."""
     return f'"{name}"' if isinstance(name, str) else repr(name)
 
@@ -296,10 +236,17 @@ _seconds = _checked(_is_seconds, "a number of seconds greater than 0")
 _positive = _checked(lambda value: _is_int(value, 1), "a whole number from 1")
 _count = _checked(lambda value: _is_int(value, 0), "a whole number from 0")
 _age = _checked(_is_age, "a timedelta greater than 0, such as days(30), or None")
+_lifetime = _checked(
+    lambda value: value is not None and _is_age(value),
+    "a timedelta greater than 0, such as days(7)",
+)
+_base_url = _checked(
+    _is_base_url, 'where the site is found, such as "https://shop.example.com", or ""'
+)
 _mapping = _checked(lambda value: isinstance(value, Mapping), "a dict")
 _name = _checked(lambda value: isinstance(value, str) and value != "", "a name")
 
-_INSTANCE_RULES: Mapping[str, Rule] = {
+INSTANCE_RULES: Mapping[str, Rule] = {
     "DATABASE": _name,
     "QUEUES": _each(_members({"concurrency": _positive}), noun="queue"),
     "QUEUE_ENABLED": _flag,
@@ -317,4 +264,6 @@ _INSTANCE_RULES: Mapping[str, Rule] = {
             "max_length": _positive,
         }
     ),
+    "ANSWER_LINKS": _or_none(_members({"max_age": _lifetime, "base_url": _base_url})),
+    "WEBHOOK": _or_none(_webhook),
 }

@@ -1,0 +1,1 @@
+"""What people are asked: the list of it, and the page on which one answers."""

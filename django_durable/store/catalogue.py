@@ -1,0 +1,98 @@
+"""How the workflows of a database fare: counts that never look at more than so many rows.
+
+They go through partial indexes, so that they cost what is open and what has failed
+lately, not what is stored. An execution that was paused before it waited for anything is
+in none of these indexes, and not counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from django_durable import clock
+from django_durable.models import Execution, Schedule, Wait
+from django_durable.models.execution import ExecutionQuerySet
+from django_durable.types import ExecutionStatus, WaitStatus
+
+MOST_COUNTED = 10_000
+"""Rows that one count looks at."""
+
+RECENT = timedelta(days=7)
+NEWEST = 20_000
+"""Executions among which the newest of one workflow are looked for."""
+
+UNSUCCESSFUL = (
+    ExecutionStatus.FAILED,
+    ExecutionStatus.COMPENSATED,
+    ExecutionStatus.COMPENSATION_FAILED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many there are of each workflow; at least that, when it ``is_cut``."""
+
+    counts: Mapping[str, int]
+    is_cut: bool = False
+
+    def of(self, workflow: str) -> int:
+        """Return how many there are of one workflow."""
+        return self.counts.get(workflow, 0)
+
+
+def open_by_workflow(*, using: str) -> Tally:
+    """Count what has not ended, by workflow. Lanes are not counted."""
+    rows: QuerySet[Any, Any] = Execution.objects.using(using)
+    due = rows.filter(available_at__isnull=False)
+    leased = rows.filter(leased_by__isnull=False, available_at=None)
+    waits = Wait.objects.using(using).filter(status=WaitStatus.OPEN, lane=None)
+    waiting = rows.filter(
+        pk__in=waits.values("execution"), available_at=None, leased_by=None
+    )
+    return _tally(due, leased, waiting)
+
+
+def failed_by_workflow(*, using: str) -> Tally:
+    """Count what has failed in the last days, by workflow.
+
+    Only what no other execution has started: its failure is that of its parent too.
+    """
+    failed: QuerySet[Any, Any] = Execution.objects.using(using).filter(
+        parent=None,
+        completed_at__isnull=False,
+        status__in=[one.value for one in UNSUCCESSFUL],
+        completed_at__gte=clock.now() - RECENT,
+    )
+    return _tally(failed)
+
+
+def _tally(*found: QuerySet[Any, Any]) -> Tally:
+    names = [
+        list(rows.order_by().values_list("workflow", flat=True)[:MOST_COUNTED])
+        for rows in found
+    ]
+    counts = Counter(name for some in names for name in some)
+    return Tally(counts, is_cut=any(len(some) == MOST_COUNTED for some in names))
+
+
+def newest(workflow: str, *, most: int, using: str) -> list[Execution]:
+    """Return the newest executions of a workflow, of the newest that there are of all."""
+    rows: ExecutionQuerySet = Execution.objects.using(using).order_by("-id")
+    oldest = rows.values_list("pk", flat=True)[NEWEST : NEWEST + 1].first()
+    if oldest is not None:
+        rows = rows.filter(pk__gt=oldest)
+    return list(rows.filter(workflow=workflow).defer("input", "data")[:most])
+
+
+def schedules_of(workflow: str | None = None, *, using: str) -> list[Schedule]:
+    """Return the schedules of one workflow, or of all, by name."""
+    found = Schedule.objects.using(using).order_by("name")
+    if workflow is not None:
+        found = found.filter(workflow=workflow)
+    return list(found.defer("input")[:MOST_COUNTED])
