@@ -20,7 +20,7 @@ from tests.factories import claim, counted, drain, fresh, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
-MEASURED = 150
+MEASURED = 220
 MANY = int(os.environ.get("DURABLE_MANY_ITEMS", "0"))
 
 
