@@ -70,9 +70,18 @@ class Threads(Generic[T]):
             self._is_waking = True
             self._idle.pop().wake()
         elif self._count < self._most:
+            self._start_one()
+
+    def _start_one(self) -> None:
+        try:
+            _Thread(self).start()
+        except RuntimeError:
+            # The system has no more threads for us: those that are there do the work.
+            if not self._count:
+                raise
+        else:
             self._is_waking = True
             self._count += 1
-            _Thread(self).start()
 
     def do_next(self, thread: _Thread) -> bool:
         """Do the next thing in this thread; say whether it may ask again."""

@@ -18,6 +18,7 @@ from django_durable.models import Execution, Worker
 from django_durable.runtime.attempts import Abandoned
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Watchdog
+from django_durable.signals import execution_completed
 from django_durable.store import leases, moves
 from django_durable.store.leases import Claimed, Lease
 from django_durable.workers import pool as pools
@@ -335,6 +336,40 @@ class TestWriting:
         assert pool.join(SECONDS)
 
         assert [fresh(one).status for one in (held, *others)] == ["completed"] * 4
+
+    def test_the_end_of_one_is_told_while_all_that_may_run_is_blocked(
+        self, make_pool, make_worker
+    ):
+        go_on, told = threading.Event(), threading.Event()
+
+        class Blocks(Workflow, name="pool_blocks"):
+            @step
+            def one(self, n):
+                if n:
+                    go_on.wait(SECONDS)
+
+        def tell(execution_id, **_):
+            told.set()
+
+        watchdog = Watchdog()
+        pool = make_pool(
+            limit=1,
+            runs=lambda _, should_yield: Executor(
+                get_settings(), watchdog=watchdog, should_yield=should_yield
+            ),
+        )
+        durable.start_many(Blocks, [{"n": n} for n in range(2)])
+        execution_completed.connect(tell)
+        try:
+            for claimed in self.claim(make_worker()):
+                pool.submit(claimed)
+            assert told.wait(SECONDS / 5)
+            assert len(pool.held()) == 1
+        finally:
+            execution_completed.disconnect(tell)
+            go_on.set()
+        assert pool.join(SECONDS)
+        watchdog.close()
 
     def test_one_that_the_database_refuses_is_lost_and_the_others_are_not(
         self, pool, make_worker

@@ -78,6 +78,44 @@ def test_one_that_hangs_is_replaced_once_it_is_counted_off(made):
     go_on.set()
 
 
+def test_where_no_more_threads_are_to_be_had_those_that_are_there_do_the_work(
+    made, monkeypatch
+):
+    done, started = SimpleQueue(), []
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    threads = Threads(lambda work: done.put(work) or True, most=4)
+    made.append(threads)
+    threads.give(range(10))
+
+    assert [done.get(timeout=SECONDS) for _ in range(10)] == list(range(10))
+    assert len(alive()) == 1
+
+
+def test_what_was_given_when_no_thread_was_to_be_had_is_done_later(made, monkeypatch):
+    done = SimpleQueue()
+    threads = Threads(lambda work: done.put(work) or True, most=4)
+    made.append(threads)
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            threads.give([1])
+    threads.give([2])
+
+    assert [done.get(timeout=SECONDS) for _ in range(2)] == [1, 2]
+
+
 def test_those_that_have_nothing_to_do_end_when_it_is_closed(made):
     done = threading.Event()
     threads = Threads(lambda _: done.set() or True, most=3)
