@@ -1,9 +1,9 @@
 """A ``Move``: all that changes about one leased execution at once, and its writing.
 
 A worker's hot path is made of moves only: checkpoint, complete, retry, snooze, park,
-hand over. Each is one value; on PostgreSQL any number of them is one fenced statement
-and one commit (``move_statement``), elsewhere each is one short transaction, written
-here. A move whose lease is lost changes nothing and does not disturb the others.
+hand over. Each is one value; any number of them is one commit: on PostgreSQL by one
+fenced statement (``move_statement``), elsewhere by a few (``move_rows``). A move whose
+lease is lost changes nothing and does not disturb the others.
 """
 
 from __future__ import annotations
@@ -11,21 +11,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from django.db import connections, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Least
+from django.db import connections
 
-from django_durable import clock
 from django_durable.ids import new_id
-from django_durable.models import Execution, Step
-from django_durable.models.execution import FINAL
-from django_durable.models.fields import Encoded
-from django_durable.store import move_statement, wakeups
-from django_durable.store.leases import Lease, held, now_in
+from django_durable.store import move_rows, move_statement
+from django_durable.store.leases import Lease
 from django_durable.types import ExecutionStatus, Moment, StepKind, StepStatus, Tree
 
 
@@ -98,8 +91,9 @@ def write(moves: Sequence[Move], *, using: str) -> list[Moved | None]:
     Rows that another transaction holds are waited for.
     """
     if connections[using].vendor != "postgresql":
-        return [_write_by_rows(move) for move in moves]
-    written = move_statement.send(moves, waits=True, using=using)
+        written = move_rows.send(moves, using=using)
+    else:
+        written = move_statement.send(moves, waits=True, using=using)
     return [_moved(written.get(number)) for number in range(len(moves))]
 
 
@@ -110,7 +104,7 @@ def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None
     do not wait for that.
     """
     if connections[using].vendor != "postgresql":
-        return [_write_by_rows(move) for move in moves]
+        return [*write(moves, using=using)]
     written = move_statement.send(moves, waits=False, using=using)
     return [
         _moved(written[number]) if number in written else Busy.BUSY
@@ -120,90 +114,3 @@ def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None
 
 def _moved(row: tuple[str, datetime] | None) -> Moved | None:
     return None if row is None else Moved(ExecutionStatus(row[0]), row[1])
-
-
-def _write_by_rows(move: Move) -> Moved | None:
-    """Write one move with the ORM alone, in one transaction."""
-    using = move.lease.using
-    with transaction.atomic(using=using):
-        row = (
-            held(move.lease)
-            .select_for_update()
-            .only("status", "expires_at", "sequence")
-            .first()
-        )
-        if row is None:
-            return None
-        # One instant for all, or what one clock ends another may not have begun.
-        at = now_in(using)
-        changes = _changes(move, row, at)
-        held(move.lease).update(**changes)
-        if move.step:
-            _record(move.lease, move.step, at)
-        if move.queue is not None:
-            wakeups.notify([move.queue], using=using)
-    return Moved(ExecutionStatus(changes["status"]), at)
-
-
-def _changes(move: Move, row: Execution, at: datetime) -> dict[str, Any]:
-    """Return what the row's columns become; the statement above says the same in SQL."""
-    is_paused, is_final = row.status == ExecutionStatus.PAUSED, move.status in FINAL
-    stays_paused = is_paused and not is_final
-    # What has failed is undone without regard to the workflow's timeout.
-    expires_at = row.expires_at if move.error is None else None
-    keeps_lease = move.keeps_lease and not is_paused
-    status = ExecutionStatus.PAUSED if stays_paused else move.status
-    changes: dict[str, Any] = {
-        "status": status.value,
-        "current_step": move.position or "",
-        "sequence": move.sequence,
-        "attempt": move.attempt,
-        "error": move.error,
-        "expires_at": expires_at,
-        "available_at": None,
-        "resumes_at": None,
-        "leased_by": F("leased_by") if keeps_lease else None,
-        "step_started_at": at if keeps_lease else None,
-        "completed_at": at if is_final else None,
-    }
-    if move.sequence != row.sequence:
-        changes["calls"] = 0
-    if move.data is not None:
-        changes["data"] = Encoded(move.data)
-    if move.queue is not None:
-        changes["queue"] = move.queue
-    if stays_paused:
-        changes["resumes_at"] = due_within(move.due or timedelta(0), expires_at)
-    else:
-        changes["waiting_for"] = move.waiting_for
-        if not is_final and not keeps_lease:
-            changes["available_at"] = due_within(move.due, expires_at)
-    return changes
-
-
-def due_within(due: Moment | None, expires_at: datetime | None) -> Any:
-    """Return when an execution is due, at the latest when its workflow times out."""
-    if due is None:
-        return expires_at
-    if expires_at is None:
-        return clock.due(due)
-    return Least(clock.due(due), Value(expires_at))
-
-
-def _record(lease: Lease, step: StepEnd, at: datetime) -> None:
-    row = Step(
-        id=step.id,
-        execution_id=lease.owner_id,
-        lane=lease.lane,
-        undoes=step.undoes,
-        path=step.path,
-        kind=step.kind,
-        sequence=step.sequence,
-        attempt=step.attempt,
-        status=step.status,
-        output=None if step.output is None else Encoded(step.output),
-        error=step.error,
-        started_at=step.started_at,
-        completed_at=at,
-    )
-    Step.objects.using(lease.using).bulk_create([row], ignore_conflicts=True)

@@ -11,7 +11,7 @@ from django.db import connection
 import django_durable as durable
 from django_durable import Workflow, clock, hours, minutes, step
 from django_durable.models import Execution, Step
-from django_durable.store import moves
+from django_durable.store import move_rows, moves
 from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, StepEnd
 from django_durable.types import ErrorInfo, ExecutionStatus, StepKind, StepStatus
@@ -229,7 +229,8 @@ def by_default(batch: list[Move], using: str) -> Any:
 
 
 def by_rows(batch: list[Move], using: str) -> Any:
-    return [moves._write_by_rows(move) for move in batch]
+    written = move_rows.send(batch, using=using)
+    return [moves._moved(written[number]) for number in range(len(batch))]
 
 
 WAYS = [by_default, *([by_rows] if connection.vendor == "postgresql" else [])]
