@@ -110,9 +110,9 @@ class Pool:
         self._jobs: set[Job] = set()
         self._slots = {name: Slots[Job](limit) for name, limit in limits.items()}
         self._ended = threading.Condition()
-        # As many again as may block in a step: an execution that has ended has no slot
-        # any more, but its end is to be told.
-        self._threads = Threads(self._work, most=2 * sum(limits.values()))
+        # One more than may block in steps: an execution that has ended has no slot any
+        # more, but its end is to be told.
+        self._threads = Threads(self._work, most=sum(limits.values()) + 1)
         self._writer.start()
 
     def room(self, name: str) -> int:
