@@ -1,5 +1,5 @@
 """Run the benchmarks: ``python -m bench``."""
 
-from bench.engine import main
+from bench.main import main
 
 main()

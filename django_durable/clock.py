@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import DateTimeField, Expression, ExpressionWrapper, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from django_durable.types import Moment
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FrozenClock:
@@ -40,6 +42,11 @@ def now() -> datetime:
 def frozen_instant() -> datetime | None:
     """Return the instant at which the clock stands, or ``None`` when it runs."""
     return _frozen.instant if _frozen else None
+
+
+def from_microseconds(since_epoch: int) -> datetime:
+    """Return the instant that a statement tells in this way: quicker to read than text."""
+    return _EPOCH + timedelta(microseconds=since_epoch)
 
 
 def db_now() -> Expression:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from django_durable.exceptions import InvalidInput
 from django_durable.models import Execution
 from django_durable.store import executions
 from django_durable.store.executions import NewExecution
-from django_durable.types import LONGEST, MAX_PRIORITY
+from django_durable.types import LONGEST, MAX_PRIORITY, Tree
 
 
 def start(
@@ -68,9 +69,10 @@ def start_many(
         )
     found = workflow_of(workflow)
     settings = get_settings(durable)
+    new = _without_input(found, **options)
     max_bytes = settings.max_payload_bytes
-    new = [new_execution(found, one, max_bytes=max_bytes, **options) for one in inputs]
-    return executions.create_many(new, using=settings.database)
+    trees = [_encoded(found, one, max_bytes) for one in inputs]
+    return executions.create_many(new, trees, using=settings.database)
 
 
 def new_execution(
@@ -78,6 +80,26 @@ def new_execution(
     input: Mapping[str, Any] | None,  # noqa: A002
     *,
     max_bytes: int,
+    **options: Any,
+) -> NewExecution:
+    """Return what ``start`` asks the store for, after validating it."""
+    new = _without_input(workflow, **options)
+    return replace(new, input=_encoded(workflow, input, max_bytes))
+
+
+def _encoded(
+    workflow: type[Workflow],
+    input: Mapping[str, Any] | None,  # noqa: A002
+    max_bytes: int,
+) -> Tree:
+    tree: Tree = codec.encode(_validated(workflow, input), name="input")
+    codec.check_size(tree, max_bytes, "input")
+    return tree
+
+
+def _without_input(
+    workflow: type[Workflow],
+    *,
     queue: str | None = None,
     priority: int | None = None,
     scheduled_at: datetime | None = None,
@@ -85,17 +107,15 @@ def new_execution(
     tags: Iterable[str] = (),
     timeout: timedelta | None = None,
 ) -> NewExecution:
-    """Return what ``start`` asks the store for, after validating it."""
     graph = workflow.definition
     if scheduled_at is not None and not _is_aware(scheduled_at):
         raise ValueError(f"scheduled_at={scheduled_at!r}: give an aware datetime.")
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: give a list, such as [{tags!r}].")
-    tree = codec.encode(_validated(workflow, input), name="input")
-    codec.check_size(tree, max_bytes, "input")
     return NewExecution(
         workflow=graph.workflow,
-        input=tree,
+        position=graph.first() or "",
+        input={},
         queue=codec.check_name(queue or graph.queue, "queue", limit=100),
         priority=graph.priority if priority is None else _priority(priority),
         scheduled_at=scheduled_at,

@@ -50,11 +50,17 @@ class Graph:
     input_form: type | None = None
     doc: str = ""
     _by_path: Mapping[str, Place] = field(init=False, repr=False)
+    _names: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index the nodes by path."""
+        """Index the nodes by path, and the names in each body by the body's."""
         index = {place.path: place for place in _walk(self.nodes)}
         object.__setattr__(self, "_by_path", index)
+        names = {
+            path: tuple(split(node.path)[1] for node in self._body(path))
+            for path in ("", *index)
+        }
+        object.__setattr__(self, "_names", names)
 
     def find(self, path: str) -> Node | None:
         """Return the node at ``path``, or ``None`` when this code has none there."""
@@ -90,7 +96,7 @@ class Graph:
         if path == scope:
             return None
         around, name = split(path)
-        names = [split(node.path)[1] for node in self._body(around)]
+        names = self._names[template(around)]
         following = names.index(template(name)) + 1
         if following < len(names):
             return join(around, names[following])

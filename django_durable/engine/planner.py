@@ -47,6 +47,7 @@ from django_durable.engine.actions import (
     Wait,
 )
 from django_durable.engine.compensating import ending, next_undo
+from django_durable.engine.deployed import stands_at
 from django_durable.engine.joining import first_failure
 from django_durable.engine.outcomes import (
     CancelledItself,
@@ -77,7 +78,7 @@ def next_action(graph: Graph | None, state: ExecutionState, *, max_lost: int) ->
         )
     if graph is None:
         return Park(reason="code for its workflow is not deployed here")
-    position = state.position or graph.first(state.scope)
+    position = stands_at(graph, state.position, state.scope, has_begun=state.has_begun)
     if position is None:
         return Complete()
     return _at(graph, state, position, max_lost)

@@ -39,6 +39,7 @@ class ExecutionState:
 
     ``scope`` is what it runs: the whole workflow (``""``), a member or an item.
     ``position`` is the path of the node to run next, or ``None`` before the first.
+    ``has_begun``: a step has ended, or one has stored a durable call.
     ``sequence`` counts the step visits that ended. ``attempt`` is the number of the
     attempt that runs or comes next at this position, from 1. ``queue`` is where it
     was claimed, ``home_queue`` where it was started. ``is_expired`` says that the
@@ -48,6 +49,7 @@ class ExecutionState:
     """
 
     position: str | None
+    has_begun: bool = True
     scope: str = ""
     sequence: int = 0
     attempt: int = 1

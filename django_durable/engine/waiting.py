@@ -25,10 +25,14 @@ class WaitKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRequest:
-    """A child workflow to start; ``input`` is encoded. ``is_awaited``: its end answers."""
+    """A child workflow to start; ``input`` is encoded, ``position`` its first node.
+
+    ``is_awaited``: its end answers.
+    """
 
     workflow: str
     input: Tree
+    position: str = ""
     queue: str | None = None
     timeout: timedelta | None = None
     is_awaited: bool = True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from uuid import UUID
 
 from django_durable.engine.waiting import Answer, ChildRequest, WaitKey, WaitRequest
@@ -90,7 +89,7 @@ class StepContext:
         self.suspension: Suspend | None = None
         self._memory = memory
         self._answers = answers
-        self._asked: Counter[tuple[WaitKind, str]] = Counter()
+        self._asked: dict[tuple[WaitKind, str], int] = {}
         self._running = running
 
     def __repr__(self) -> str:
@@ -130,8 +129,8 @@ class StepContext:
 
     def next_key(self, kind: WaitKind, name: str) -> WaitKey:
         """Return the key of a durable call that the body makes now."""
-        ordinal = self._asked[kind, name]
-        self._asked[kind, name] += 1
+        ordinal = self._asked.get((kind, name), 0)
+        self._asked[kind, name] = ordinal + 1
         return WaitKey(kind, name, ordinal)
 
     def answer(self, key: WaitKey) -> Answer | None:
@@ -168,8 +167,6 @@ class StepContext:
         return self.suspension
 
 
-T = TypeVar("T")
-
 _current: ContextVar[StepContext | None] = ContextVar("durable_step", default=None)
 
 
@@ -184,15 +181,13 @@ def get_context() -> StepContext:
     return context
 
 
-def within(context: StepContext, call: Callable[[], T]) -> T:
-    """Return ``call()``, with ``context`` as the current one meanwhile.
+def surroundings_of(context: StepContext, enter: Callable[[], None]) -> Context:
+    """Return where the body of a step runs: there, ``context`` is the current one.
 
-    It gets its own copy of the thread's context: a time zone or a language that user
-    code activates ends with it.
+    It is a copy of the thread's context, so that a time zone or a language that user
+    code activates ends with it. ``enter`` is called inside.
     """
-
-    def call_in_context() -> T:
-        _current.set(context)
-        return call()
-
-    return copy_context().run(call_in_context)
+    surroundings = copy_context()
+    surroundings.run(_current.set, context)
+    surroundings.run(enter)
+    return surroundings

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import copy_context
 from functools import partial
 
 from django.db import (
@@ -31,21 +32,20 @@ from django_durable.engine.actions import (
     StepFailed,
     Wait,
 )
-from django_durable.engine.outcomes import CancelledItself, Outcome, Raised
+from django_durable.engine.outcomes import CancelledItself, Outcome
 from django_durable.engine.planner import after_attempt, next_action
 from django_durable.engine.waiting import WaitRequest
-from django_durable.exceptions import Cancelled, LeaseLost, StepTimeout
+from django_durable.exceptions import Cancelled, LeaseLost
 from django_durable.runtime import blocks, settling
-from django_durable.runtime.calls import call_for
+from django_durable.runtime.attempts import CutOff, outcome_of, timed_out
 from django_durable.runtime.context import StepContext
 from django_durable.runtime.log_capture import StepLines
 from django_durable.runtime.log_writer import LogWriter
 from django_durable.runtime.memory import StepMemory
 from django_durable.runtime.persisting import persist
 from django_durable.runtime.run import Run
-from django_durable.runtime.step_runner import failure, run_step
+from django_durable.runtime.step_runner import failure
 from django_durable.runtime.watchdog import Attempt, Watchdog
-from django_durable.runtime.writer import Writer
 from django_durable.store import announcements, families, leases, waits
 from django_durable.store.leases import Claimed
 from django_durable.store.logs import LogSource
@@ -53,14 +53,6 @@ from django_durable.store.moves import Move, Moved
 from django_durable.types import ErrorInfo, StepStatus
 
 logger = logging.getLogger("django_durable.runtime")
-
-
-class Abandoned(BaseException):
-    """The watchdog has settled this thread's attempt; the thread has nothing left to do."""
-
-
-class CutOff(Exception):
-    """The engine's database went away under an attempt, which is lost as with a worker."""
 
 
 class _NotCommitted(Exception):
@@ -72,12 +64,16 @@ class _NotCommitted(Exception):
 
 
 class Executor:
-    """Runs leased executions, one at a time per thread.
+    """Runs leased executions, each by one thing at a time: ask, do, write, follow.
+
+    It keeps nothing between two calls: what it knows of an execution is in its ``Run``.
+    Moves that concern one execution alone are returned, for the caller to write; others
+    are written here. No error of user code leaves it. ``Abandoned`` does, in a thread
+    whose attempt exceeded its time limit: the watchdog has settled it.
 
     ``inline`` means that all runs in the thread and transaction of the caller: nothing
-    is settled from another thread. ``should_yield`` is asked between two steps whether
-    the execution is to go back to its queue. Threads that share a ``writer`` share
-    their commits, and those that share ``logs`` the commits of what steps log.
+    is settled from another thread. ``should_yield`` is asked after each step whether the
+    execution is to go back to its queue.
     """
 
     def __init__(
@@ -85,37 +81,77 @@ class Executor:
         settings: Settings,
         *,
         watchdog: Watchdog,
-        writer: Writer | None = None,
         logs: LogWriter | None = None,
         inline: bool = False,
-        should_yield: Callable[[], bool] = lambda: False,
+        should_yield: Callable[[Run], bool] = lambda run: False,
     ) -> None:
         self._settings = settings
         self._watchdog = watchdog
-        self._writer = writer or Writer()
         self._logs = logs or LogWriter(settings, inline=inline)
         self._inline = inline
         self._should_yield = should_yield
 
     def run(
-        self, claimed: Claimed, on_takeover: Callable[[], None] | None = None
+        self,
+        claimed: Claimed,
+        on_takeover: Callable[[bool], None] = lambda goes_on: None,
     ) -> None:
-        """Run until the execution ends, waits, or goes back to a queue.
+        """Run in this thread until the execution ends, waits, or goes back to a queue."""
+        run = self.begin(claimed, on_takeover)
+        following: Move | bool = True
+        while run is not None and following:
+            following = self.advance(run)
+            if isinstance(following, Move):
+                following = self._write_and_follow(run, following)
 
-        No error of user code leaves this. ``Abandoned`` does, in a thread whose attempt
-        exceeded its time limit: the watchdog has settled it and called ``on_takeover``.
+    def begin(
+        self, claimed: Claimed, on_takeover: Callable[[bool], None]
+    ) -> Run | None:
+        """Take over a claimed execution; ``None`` when it is gone already.
+
+        ``on_takeover`` is called when the watchdog has settled an attempt in the place
+        of its thread, and told whether there is more to do.
         """
         try:
-            run = Run(claimed, self._writer, on_takeover or (lambda: None))
-            if run.is_first and run.graph is not None:
-                announcements.started(run.lease, run.claimed.workflow)
-            while self._advance(run):
-                pass
-        except (LeaseLost, Cancelled) as lost:
-            logger.info("%s: stopped, nothing more is written. %s", claimed, lost)
+            run = Run(claimed, on_takeover)
+        except LeaseLost as lost:
+            _stopped(claimed, lost)
+            return None
+        if run.is_first and run.graph is not None:
+            announcements.started(run.lease, run.claimed.workflow)
+        return run
 
-    def _advance(self, run: Run) -> bool:
-        """Do the next thing; say whether the lease still holds and more is to do."""
+    def advance(self, run: Run) -> Move | bool:
+        """Do the next thing.
+
+        Returns a move, to be written and then handed to ``follow``; or whether the lease
+        still holds and more is to do.
+        """
+        try:
+            return self._advance(run)
+        except (LeaseLost, Cancelled) as lost:
+            return _stopped(run, lost)
+
+    def write(self, run: Run, move: Move) -> Moved | None:
+        """Write ``move`` by itself, however long the database is away."""
+        return persist(lambda: run.write(move), using=run.lease.using)
+
+    def follow(self, run: Run, move: Move, moved: Moved | None) -> bool:
+        """Tell of a move that is written, and stand where it leads.
+
+        Says whether the lease still holds and more is to do. ``moved`` is ``None`` when
+        the move was refused.
+        """
+        if moved is None:
+            return _stopped(run, "It has another owner now, or was cancelled.")
+        _log(run, move)
+        announcements.moved(move, run.claimed.workflow)
+        return run.follow(move, moved)
+
+    def _write_and_follow(self, run: Run, move: Move) -> bool:
+        return self.follow(run, move, self.write(run, move))
+
+    def _advance(self, run: Run) -> Move | bool:
         action = next_action(
             run.graph, run.state(), max_lost=self._settings.max_lost_attempts
         )
@@ -131,22 +167,17 @@ class Executor:
             case _:
                 return self._go(run, settling.move_for(run, action))
 
-    def _go(self, run: Run, move: Move) -> bool:
-        """Write ``move`` and follow it."""
-        return self._follow(run, move, run.write(move))
+    def _go(self, run: Run, move: Move) -> Move | bool:
+        """Return a move that may be written with those of others; else go there."""
+        return self._write_and_follow(run, move) if run.concerns_others(move) else move
 
-    def _follow(self, run: Run, move: Move, moved: Moved) -> bool:
-        """Tell of a move that is written, and stand where it leads."""
-        _log(run, move)
-        announcements.moved(move, run.claimed.workflow)
-        return run.follow(move, moved)
-
-    def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> bool:
+    def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> Move | bool:
         """Ask a block what comes next, and go there."""
         try:
-            lines = self._lines_of(run, action.path, run.attempt)
-            with closing(lines), lines.captured():
-                answer = blocks.ask(run, action)
+            with closing(self._lines_of(run, action.path, run.attempt)) as lines:
+                surroundings = copy_context()
+                surroundings.run(lines.capture)
+                answer = surroundings.run(blocks.ask, run, action)
         except BaseException as error:
             if _is_interruption(error):
                 raise
@@ -172,7 +203,7 @@ class Executor:
         run.position, run.members = action.path, ()
         return True
 
-    def _run_step(self, run: Run, step: RunStep) -> bool:
+    def _run_step(self, run: Run, step: RunStep) -> Move | bool:
         run.load_answers()
         lines = self._lines_of(run, step.path, step.attempt)
         attempt = self._begin(run, step, lines)
@@ -201,8 +232,8 @@ class Executor:
         # after its transaction, so that they are not rolled back with it.
         with closing(lines):
             if step.node.atomic:
-                return self._run_atomic(run, step, context, attempt)
-            outcome = self._outcome(run, step, context, attempt)
+                return self._run_atomic(run, step, context, attempt, lines)
+            outcome = outcome_of(run, step, context, attempt, lines)
         return self._settle(run, step, self._consequence(run, step, outcome))
 
     def _lines_of(self, run: Run, path: str, attempt: int) -> StepLines:
@@ -222,37 +253,20 @@ class Executor:
             None if timeout is None else timeout.total_seconds(),
             None if self._inline else partial(self._take_over, run, step, lines),
             ends_in=run.seconds_left(),
-            surroundings=lines.captured,
         )
         self._watchdog.watch(attempt)
         return attempt
-
-    def _outcome(
-        self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
-    ) -> Outcome:
-        """Run the body; raise ``Abandoned`` when the watchdog has settled the attempt."""
-        was_open = connections[run.lease.using].connection is not None
-        try:
-            outcome = run_step(run.workflow, call_for(run, step), context, attempt)
-        except StepTimeout:
-            # The interruption came just as the body was ending.
-            outcome = _timed_out(run, step)
-        if not attempt.take():
-            raise Abandoned
-        if error := _cut_off(run, outcome, was_open=was_open):
-            raise CutOff(str(error)) from error
-        return _timed_out(run, step) if attempt.timed_out else outcome
 
     def _consequence(self, run: Run, step: RunStep, outcome: Outcome) -> Consequence:
         assert run.graph is not None
         scope, draw = run.claimed.scope, random.random()
         return after_attempt(run.graph, step, outcome, draw=draw, scope=scope)
 
-    def _settle(self, run: Run, step: RunStep, consequence: Consequence) -> bool:
-        """Write what follows an attempt, and follow it."""
+    def _settle(self, run: Run, step: RunStep, consequence: Consequence) -> Move | bool:
+        """Wait, or return the move that ends an attempt."""
         if isinstance(consequence, Wait):
             return self._wait(run, step, consequence.request)
-        yields = self._should_yield()
+        yields = self._should_yield(run)
         return self._go(run, settling.move_after(run, step, consequence, yields=yields))
 
     def _wait(self, run: Run, step: RunStep, request: WaitRequest) -> bool:
@@ -275,19 +289,24 @@ class Executor:
         return True
 
     def _run_atomic(
-        self, run: Run, step: RunStep, context: StepContext, attempt: Attempt
-    ) -> bool:
+        self,
+        run: Run,
+        step: RunStep,
+        context: StepContext,
+        attempt: Attempt,
+        lines: StepLines,
+    ) -> Move | bool:
         """Run body, checkpoint and the move to the next step as one transaction."""
         using, move = run.lease.using, None
         try:
             with transaction.atomic(using=using):
-                outcome = self._outcome(run, step, context, attempt)
+                outcome = outcome_of(run, step, context, attempt, lines)
                 consequence = self._consequence(run, step, outcome)
                 if not isinstance(consequence, GoOn):
                     raise _NotCommitted(outcome)  # noqa: TRY301
-                yields = self._should_yield()
+                yields = self._should_yield(run)
                 move = settling.move_after(run, step, consequence, yields=yields)
-                moved = run.write(move)
+                moved = _held(run.write(move))
         except _NotCommitted as refused:
             outcome = refused.outcome
         except LeaseLost:
@@ -300,7 +319,7 @@ class Executor:
         except DatabaseError as error:
             outcome = failure(error, step.path)
         else:
-            return self._follow(run, move, moved)
+            return self.follow(run, move, moved)
         return self._settle(run, step, self._consequence(run, step, outcome))
 
     def _after_outage(
@@ -317,51 +336,35 @@ class Executor:
         if stored is None:
             # Nothing of the attempt is left.
             raise CutOff(str(error)) from error
-        return self._follow(run, move, stored)
+        return self.follow(run, move, stored)
 
     def _take_over(self, run: Run, step: RunStep, lines: StepLines) -> None:
         """Settle an attempt that is late, in the watchdog's thread."""
+        goes_on = False
         try:
             lines.flush()
-            consequence = self._consequence(run, step, _timed_out(run, step))
-            self._settle(run, step, consequence)
+            consequence = self._consequence(run, step, timed_out(run, step))
+            following = self._settle(run, step, consequence)
+            if isinstance(following, Move):
+                following = self._write_and_follow(run, following)
+            goes_on = following
         except LeaseLost as lost:
-            logger.info("%s: stopped, nothing more is written. %s", run, lost)
+            _stopped(run, lost)
         finally:
             connections.close_all()
-            run.on_takeover()
+            run.on_takeover(goes_on)
 
 
-def _cut_off(run: Run, outcome: Outcome, *, was_open: bool) -> BaseException | None:
-    """Return what the body raised, if the engine's own connection broke under it.
-
-    ``was_open``: before the body. Else the error may be that of another database.
-    """
-    error = outcome.exception if isinstance(outcome, Raised) else None
-    if not isinstance(error, OperationalError | InterfaceError):
-        return None
-    session = connections[run.lease.using].connection
-    # Not `is_usable`: that is false for a transaction with an error in it as well.
-    is_gone = was_open if session is None else getattr(session, "closed", False)
-    return error if is_gone else None
+def _held(moved: Moved | None) -> Moved:
+    if moved is None:
+        raise LeaseLost("It has another owner now, or was cancelled.")
+    return moved
 
 
-def _timed_out(run: Run, step: RunStep) -> Raised:
-    """Return the outcome of an attempt that took too long: for itself, or in all."""
-    seconds_left = run.seconds_left()
-    if seconds_left is not None and seconds_left <= 0:
-        error = ErrorInfo(
-            "workflow_timeout",
-            "The execution took longer than its workflow's timeout.",
-            step.path,
-        )
-        return Raised(error=error, is_timeout=True)
-    message = f"The attempt took longer than the step's timeout of {step.node.timeout}."
-    return Raised(
-        error=ErrorInfo("step_timeout", message, step.path),
-        exception=StepTimeout(message),
-        is_timeout=True,
-    )
+def _stopped(run: Run | Claimed, reason: object) -> bool:
+    """Leave a run whose lease is lost: nothing more can be written for it."""
+    logger.info("%s: stopped, nothing more is written. %s", run, reason)
+    return False
 
 
 def _lost(error: ErrorInfo) -> StepFailed:

@@ -56,6 +56,8 @@ def _restore(connection: BaseDatabaseWrapper, depth: int) -> bool:
         return True
     if is_closed:
         connection.close()
+    elif connection.errors_occurred:
+        connection.close_if_unusable_or_obsolete()
     return False
 
 

@@ -15,8 +15,6 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
@@ -73,19 +71,12 @@ class StepLines:
         """Whether there is nothing to store now."""
         return not self._lines
 
-    @contextmanager
-    def captured(self) -> Iterator[None]:
-        """Collect what is logged and printed in this context."""
-        if not self._settings.max_entries:
-            yield
-            return
-        if self.captures_stdout:
-            _capture_stdout()
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+    def capture(self) -> None:
+        """Collect what is logged and printed in this context from now on."""
+        if self._settings.max_entries:
+            _current.set(self)
+            if self.captures_stdout:
+                _capture_stdout()
 
     def take(self) -> list[LogLine]:
         """Return the lines that are not stored yet, which the caller is to store."""

@@ -68,6 +68,7 @@ class StepMemory:
         return ChildRequest(
             workflow=new.workflow,
             input=new.input,
+            position=new.position,
             queue=queue or new.queue,
             timeout=new.timeout,
             is_awaited=is_awaited,

@@ -1,4 +1,4 @@
-"""One leased execution in the hands of one thread."""
+"""One leased execution in the hands of one process, of one thread at a time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from django_durable.definition.nodes import FanOutNode
 from django_durable.definition.workflow import Workflow
 from django_durable.engine.state import Done, ExecutionState, Member
 from django_durable.engine.waiting import Answer, WaitKey, answers_by_key
-from django_durable.exceptions import LeaseLost
 from django_durable.models.execution import FINAL
 from django_durable.runtime.persisting import persist
-from django_durable.runtime.writer import Writer
 from django_durable.store import cancelling, families, leases, moves, resuming
 from django_durable.store.history import history, undone
 from django_durable.store.leases import Claimed
@@ -27,21 +25,30 @@ from django_durable.types import ExecutionStatus, Tree
 
 
 class Run:
-    """Where a leased execution stands, as its thread knows it; ``data`` is encoded.
+    """Where a leased execution stands, as far as is stored; ``data`` is encoded.
 
     What is stored changes only by writing a ``Move``; ``follow`` then takes it over.
     ``given`` is what its steps get besides the data: in an ``Each`` item and index.
+    ``on_takeover`` is called when the watchdog has settled an attempt in the place of
+    its thread, and told whether there is more to do. ``steps`` and ``began`` tell how
+    long it has had its turn.
     """
 
     def __init__(
-        self, claimed: Claimed, writer: Writer, on_takeover: Callable[[], None]
+        self,
+        claimed: Claimed,
+        on_takeover: Callable[[bool], None] = lambda goes_on: None,
     ) -> None:
         self.claimed = claimed
-        self._writer = writer
+        self.began = time.monotonic()
+        self.steps = 0
         self.lease = claimed.lease
         self.on_takeover = on_takeover
         self.known_workflow: type[Workflow] | None = registry.find(claimed.workflow)
         self.position = claimed.position
+        if claimed.is_first and self.graph is not None:
+            # What was the first node when it was started need not be so any more.
+            self.position = self.graph.first(claimed.scope)
         self.sequence = claimed.sequence
         self.attempt = claimed.attempt
         self.calls = claimed.calls
@@ -77,8 +84,7 @@ class Run:
     @property
     def is_first(self) -> bool:
         """Whether a workflow's execution begins now."""
-        is_new = self.position is None and self.attempt == 1 and not self.calls
-        return is_new and self.lease.lane is None
+        return self.claimed.is_first and self.lease.lane is None
 
     @property
     def visit(self) -> int:
@@ -110,6 +116,7 @@ class Run:
         seconds_left = self.seconds_left()
         return ExecutionState(
             position=self.position,
+            has_begun=bool(self.sequence or self.calls),
             scope=self.claimed.scope,
             sequence=self.sequence,
             attempt=self.attempt,
@@ -182,20 +189,21 @@ class Run:
             data = families.changes_to(self._base, data) if self.lease.lane else data
         return Move(lease=self.lease, status=status, data=data, **{**stays, **changes})
 
-    def write(self, move: Move) -> Moved:
-        """Write ``move``, however long the database is away; ``LeaseLost`` if refused."""
+    def concerns_others(self, move: Move) -> bool:
+        """Say whether ``move`` changes more rows than this execution's and its step's."""
         is_final = move.status in FINAL
-        begins_undoing = move.error is not None and self.failure is None
-        using = self.lease.using
         if is_final and self.claimed.awaited_by is not None:
-            moved = persist(lambda: self._finish(move), using=using)
-        elif self.calls and (is_final or begins_undoing):
-            moved = persist(lambda: self._write_and_close(move), using=using)
-        else:
-            moved = self._writer.write(move)
-        if moved is None:
-            raise LeaseLost(f"{self} has another owner now, or was cancelled.")
-        return moved
+            return True
+        begins_undoing = move.error is not None and self.failure is None
+        return bool(self.calls) and (is_final or begins_undoing)
+
+    def write(self, move: Move) -> Moved | None:
+        """Write ``move`` and all that it entails; ``None`` when the lease is lost."""
+        if not self.concerns_others(move):
+            return moves.write([move], using=self.lease.using)[0]
+        if move.status in FINAL and self.claimed.awaited_by is not None:
+            return self._finish(move)
+        return self._write_and_close(move)
 
     def _write_and_close(self, move: Move) -> Moved | None:
         """Write the end of an execution that may have waits, lanes or children open."""

@@ -135,6 +135,8 @@ def _go_on(run: Run, step: RunStep, done: GoOn, *, yields: bool) -> Move:
         sequence=run.sequence + 1,
         attempt=1,
         data=done.data,
+        # What a lane has stored is what it has changed, not its data.
+        adds_output=run.lease.lane is None and run.data.keys() <= done.data.keys(),
         due=AT_ONCE,
         step=_end(run, step, StepStatus.COMPLETED, output=done.output),
         keeps_lease=not is_last and not yields,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any
 
 from django.db.transaction import TransactionManagementError
@@ -37,7 +38,7 @@ from django_durable.exceptions import (
 )
 from django_durable.runtime.asynchronous import run_coroutine
 from django_durable.runtime.calls import Call
-from django_durable.runtime.context import StepContext, Suspend, within
+from django_durable.runtime.context import StepContext, Suspend
 from django_durable.runtime.leftovers import OpenBlocks
 from django_durable.runtime.parameters import Bound, bind, parameters_of
 from django_durable.runtime.ready_steps import run_ready
@@ -59,11 +60,15 @@ _ENGINE_WORDS: tuple[tuple[type[BaseException], str, bool], ...] = (
 
 
 def run_step(
-    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
+    workflow: type[Workflow],
+    call: Call,
+    context: StepContext,
+    attempt: Attempt,
+    surroundings: Context,
 ) -> Outcome:
     """Run one attempt of a body; what user code raises becomes an outcome."""
     blocks = OpenBlocks()
-    outcome = _outcome(workflow, call, context, attempt)
+    outcome = _outcome(workflow, call, context, attempt, surroundings)
     try:
         blocks.restore()
     except TransactionManagementError as error:
@@ -72,11 +77,14 @@ def run_step(
 
 
 def _outcome(
-    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
+    workflow: type[Workflow],
+    call: Call,
+    context: StepContext,
+    attempt: Attempt,
+    surroundings: Context,
 ) -> Outcome:
     try:
-        with attempt.surroundings():
-            return within(context, lambda: _run(workflow, call, context, attempt))
+        return surroundings.run(_run, workflow, call, context, attempt)
     except Suspend as suspension:
         return Suspended(request=suspension.request)
     except Snooze as snooze:

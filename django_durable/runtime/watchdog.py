@@ -8,7 +8,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 from django_durable.exceptions import StepTimeout
 
@@ -18,7 +17,7 @@ class Attempt:
 
     The thread that runs the body and the watchdog both want to settle it; ``take``
     says yes to the first. ``limit`` is in seconds, prolonged by ``prolong``; nothing
-    prolongs ``ends_in``. The body runs inside ``surroundings``.
+    prolongs ``ends_in``.
     """
 
     def __init__(
@@ -27,12 +26,10 @@ class Attempt:
         on_timeout: Callable[[], None] | None,
         *,
         ends_in: float | None = None,
-        surroundings: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.limit = limit
         self._ends_at = None if ends_in is None else time.monotonic() + ends_in
         self.deadline = self._next_deadline()
-        self.surroundings = surroundings
         self.timed_out = False
         self.interrupt: Callable[[], None] = self._interrupt_thread
         self._on_timeout = on_timeout
@@ -58,9 +55,10 @@ class Attempt:
         self.deadline = self._next_deadline()
 
     def _next_deadline(self) -> float | None:
-        limit = None if self.limit is None else time.monotonic() + self.limit
-        known = [moment for moment in (limit, self._ends_at) if moment is not None]
-        return min(known, default=None)
+        if self.limit is None:
+            return self._ends_at
+        deadline = time.monotonic() + self.limit
+        return deadline if self._ends_at is None else min(deadline, self._ends_at)
 
     def leave_body(self) -> None:
         """Say that user code has ended: from now on nothing may interrupt the thread."""

@@ -68,7 +68,8 @@ def _step_ended(
     workflow: str,
     using: str,
 ) -> None:
-    if signal := _OF_STEP.get(StepStatus(step.status)):
+    signal = _OF_STEP.get(StepStatus(step.status))
+    if signal is not None and signal.receivers:
         _announce(
             signal,
             execution_id,

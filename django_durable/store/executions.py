@@ -13,9 +13,10 @@ from django.db.models import Q
 
 from django_durable import clock
 from django_durable.exceptions import ExecutionClosed, ExecutionNotFound
+from django_durable.ids import new_id
 from django_durable.models import Execution, InputRequest, Wait
 from django_durable.models.fields import Encoded, PayloadField
-from django_durable.store import wakeups
+from django_durable.store import inserts, wakeups
 from django_durable.types import ExecutionStatus, Tree, WaitStatus
 
 LEAVING = "its deletion"
@@ -24,11 +25,12 @@ LEAVING = "its deletion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExecution:
-    """What ``start`` asks for; ``input`` is encoded."""
+    """What ``start`` asks for; ``input`` is encoded, ``position`` the first node."""
 
     workflow: str
     input: Tree
     queue: str
+    position: str = ""
     priority: int = 0
     scheduled_at: datetime | None = None
     idempotency_key: str | None = None
@@ -44,8 +46,7 @@ def create(new: NewExecution, *, using: str) -> Execution:
     """
     row = _row(new)
     if new.idempotency_key is None:
-        row.save(using=using, force_insert=True)
-        _after_insert([row], using)
+        _insert([row], using)
         return row
     known = Execution.rows.using(using).filter(
         workflow=new.workflow, idempotency_key=new.idempotency_key
@@ -55,27 +56,37 @@ def create(new: NewExecution, *, using: str) -> Execution:
     try:
         # A savepoint, so that losing the race leaves the caller's transaction usable.
         with transaction.atomic(using=using):
-            row.save(using=using, force_insert=True)
+            _insert([row], using)
     except IntegrityError:
         if found := known.first():
             return _known(found)
         raise
-    _after_insert([row], using)
     return row
 
 
-def create_many(new: Sequence[NewExecution], *, using: str) -> list[Execution]:
-    """Insert executions with one statement (per parameter limit of the database)."""
-    rows = [_row(one) for one in new]
-    Execution.rows.using(using).bulk_create(rows)
-    _after_insert(rows, using)
+def create_many(
+    new: NewExecution, trees: Sequence[Tree], *, using: str
+) -> list[Execution]:
+    """Insert executions like ``new``, one for each of the encoded inputs ``trees``.
+
+    That takes one statement (per parameter limit of the database).
+    """
+    pattern = _row(new)
+    payloads = map(Encoded, trees)
+    rows = [
+        inserts.like(pattern, id=new_id(), input=payload, data=payload)
+        for payload in payloads
+    ]
+    if rows:
+        _insert(rows, using)
     return rows
 
 
 def _row(new: NewExecution) -> Execution:
     available = clock.due(new.scheduled_at or timedelta(0))
-    return Execution(
+    return inserts.new(
         workflow=new.workflow,
+        current_step=new.position,
         input=Encoded(new.input),
         data=Encoded(new.input),
         queue=new.queue,
@@ -83,7 +94,7 @@ def _row(new: NewExecution) -> Execution:
         priority=new.priority,
         scheduled_at=new.scheduled_at,
         idempotency_key=new.idempotency_key,
-        tags=list(new.tags),
+        tags=new.tags,
         timeout=new.timeout,
         available_at=available,
         waiting_for=(
@@ -95,14 +106,16 @@ def _row(new: NewExecution) -> Execution:
     )
 
 
-def _after_insert(rows: Sequence[Execution], using: str) -> None:
-    """Wake workers, and give the instances values where expressions were written."""
+def _insert(rows: Sequence[Execution], using: str) -> None:
+    """Insert rows that are alike, and give them values where expressions were written."""
+    first = rows[0]
+    wakes = [first.queue] if first.scheduled_at is None else []
+    inserts.insert(rows, wakes=wakes, using=using)
     for row in rows:
         row.available_at = row.scheduled_at or row.created_at
-        for name in ("input", "data"):
-            encoded = getattr(row, name)
-            setattr(row, name, PayloadField.decode(encoded.tree))
-    wakeups.notify({row.queue for row in rows if row.scheduled_at is None}, using=using)
+        row.tags = list(row.tags)
+        row.input = PayloadField.decode(row.input.tree)
+        row.data = PayloadField.decode(row.data.tree)
 
 
 def _known(found: Execution) -> Execution:

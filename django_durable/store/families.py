@@ -23,7 +23,7 @@ from django_durable.ids import new_id
 from django_durable.models import Execution, Wait
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store import cancelling, executions, moves, waits, wakeups
+from django_durable.store import cancelling, executions, inserts, moves, waits
 from django_durable.store.leases import Lease, hold
 from django_durable.store.moves import Move, Moved
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
@@ -130,10 +130,8 @@ def _insert_lanes(
         last = new_id(after=last)
         is_held = action.limit is not None and number >= action.limit
         lanes.append(_lane(last, row, lease, lane, sequence, given, is_held=is_held))
-    Execution.rows.using(lease.using).bulk_create(lanes, batch_size=_BATCH)
-    wakeups.notify(
-        {lane.queue for lane in lanes if lane.available_at}, using=lease.using
-    )
+    wakes = {lane.queue for lane in lanes if lane.available_at}
+    inserts.insert(lanes, wakes=wakes, using=lease.using)
 
 
 def _lane(
@@ -149,7 +147,7 @@ def _lane(
     own = {} if lane.index is None else {"item": lane.item, "index": lane.index}
     is_paused = row.status == ExecutionStatus.PAUSED
     begins_at = None if is_held else clock.db_now()
-    return Execution(
+    return inserts.new(
         id=id_,
         workflow=row.workflow,
         is_lane=True,

@@ -8,10 +8,11 @@ claims the same execution a second time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from django.db.models.functions import Cast, Coalesce
 from django_durable import clock
 from django_durable.exceptions import LeaseLost
 from django_durable.models import Execution
+from django_durable.store import statements
 from django_durable.types import ExecutionStatus, Tree
 
 
@@ -50,7 +52,7 @@ class Claimed:
 
     ``seconds_left`` is until the workflow's timeout, on the database's clock. Of a
     lane, ``data`` is what it changed so far, ``input`` its item and index. ``failure``
-    is the error that is being compensated.
+    is the error that is being compensated. ``is_first``: nobody has claimed it before.
     """
 
     lease: Lease
@@ -64,6 +66,7 @@ class Claimed:
     data: Tree
     step_started_at: datetime
     seconds_left: float | None
+    is_first: bool = False
     scope: str = ""
     awaited_by: UUID | None = None
     awaited_visit: int | None = None
@@ -76,23 +79,20 @@ class Claimed:
 
 
 _COLUMNS = (
-    "id",
     "lease_token",
-    "workflow",
+    "parent_id",
+    "is_lane",
     "current_step",
+    # From here on as they are called in ``Claimed``.
+    "workflow",
     "sequence",
     "attempt",
     "calls",
     "queue",
     "home_queue",
-    "step_started_at",
-    "expires_at",
     "scope",
-    "parent_id",
-    "is_lane",
     "awaited_by",
     "awaited_visit",
-    "error",
 )
 
 
@@ -105,22 +105,18 @@ def claim(*, queue: str, worker_id: UUID, limit: int, using: str) -> list[Claime
     return _claim_by_rows(queue, worker_id, limit, using)
 
 
-def _candidates(queue: str, limit: int, using: str) -> models.QuerySet[Any, Any]:
-    return (
-        Execution.rows.using(using)
-        .select_for_update(skip_locked=True)
-        .claimable(queue=queue)
-        .in_claim_order()
-        .values_list("pk", "available_at")[:limit]
-    )
-
-
 # PostgreSQL may run an `IN (SELECT … LIMIT n FOR UPDATE SKIP LOCKED)` more than once and
-# take more than n rows; the materialised CTE runs it once.
+# take more than n rows; the materialised CTE runs it once. The limit is no parameter: of
+# a number that it does not know the planner expects a tenth of the table.
 _CLAIM = """
-WITH picked AS MATERIALIZED ({candidates}),
-moment AS (SELECT COALESCE(%s::timestamptz, statement_timestamp()) AS now)
-UPDATE {table} AS e SET
+WITH moment AS MATERIALIZED (
+    SELECT COALESCE(%s::timestamptz, statement_timestamp()) AS now
+), picked AS MATERIALIZED (
+    SELECT id, available_at, started_at FROM {execution}
+    WHERE queue = %s AND available_at <= COALESCE(%s::timestamptz, statement_timestamp())
+    ORDER BY priority DESC, available_at LIMIT {limit} FOR UPDATE SKIP LOCKED
+)
+UPDATE {execution} AS e SET
     status = CASE WHEN e.error IS NULL THEN 'running' ELSE 'compensating' END,
     leased_by = %s,
     lease_token = e.lease_token + 1,
@@ -130,47 +126,48 @@ UPDATE {table} AS e SET
     step_started_at = COALESCE(e.step_started_at, moment.now),
     expires_at = CASE WHEN e.error IS NULL
         THEN COALESCE(e.expires_at, moment.now + e.timeout) END
-FROM picked, moment WHERE e.id = picked.pk
-RETURNING e.priority, picked.available_at, moment.now, e.data,
-    CASE WHEN e.is_lane THEN e.input END, {columns}
+FROM picked, moment
+WHERE e.id = picked.id AND e.id = ANY (ARRAY(SELECT id FROM picked))
+RETURNING -e.priority, EXTRACT(EPOCH FROM picked.available_at)::float8, e.id,
+    picked.started_at IS NULL,
+    (EXTRACT(EPOCH FROM e.step_started_at) * 1000000)::bigint,
+    EXTRACT(EPOCH FROM e.expires_at - moment.now)::float8,
+    CASE WHEN e.is_lane THEN e.input END, e.data, e.error, {columns}
 """
-
-
-@lru_cache(maxsize=256)
-def _claim_sql(limit: int, using: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the claim as one statement around the query that the ORM writes."""
-    # The ORM refuses to write FOR UPDATE outside a transaction. Nothing is executed in
-    # this one, so it costs no round trip.
-    with transaction.atomic(using=using):
-        query = _candidates(_QUEUE, limit, using).query
-        candidates, params = query.get_compiler(using).as_sql()
-    sql = _CLAIM.format(
-        candidates=candidates,
-        table=connections[using].ops.quote_name(Execution._meta.db_table),
-        columns=", ".join(f"e.{column}" for column in _COLUMNS),
-    )
-    return sql, params
-
-
-_QUEUE = "\x01the queue"
 
 
 def _claim_by_statement(
     queue: str, worker_id: UUID, limit: int, using: str
 ) -> list[Claimed]:
     frozen = clock.frozen_instant()
-    sql_for = _claim_sql.__wrapped__ if frozen else _claim_sql
-    sql, params = sql_for(limit, using)
-    params = tuple(queue if param == _QUEUE else param for param in params)
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, (*params, frozen, worker_id))
-        rows = cursor.fetchall()
+    rows = statements.fetch(
+        using, _claim_sql(limit, using), (frozen, queue, frozen, worker_id)
+    )
     # RETURNING keeps no order.
-    rows.sort(key=lambda row: (-row[0], row[1]))
+    rows.sort(key=itemgetter(0, 1))
     return [
-        _claimed(row[2], _loaded(row[3]), _loaded(row[4]), row[5:], using)
+        _claimed(
+            using,
+            row[2],
+            is_first=row[3],
+            step_started_at=clock.from_microseconds(row[4]),
+            seconds_left=row[5],
+            given=_loaded(row[6]),
+            data=_loaded(row[7]),
+            failure=_loaded(row[8]),
+            columns=row[9:],
+        )
         for row in rows
     ]
+
+
+@lru_cache(maxsize=256)
+def _claim_sql(limit: int, using: str) -> str:
+    return _CLAIM.format(
+        execution=connections[using].ops.quote_name(Execution._meta.db_table),
+        columns=", ".join(f"e.{column}" for column in _COLUMNS),
+        limit=int(limit),
+    )
 
 
 def _loaded(column: Any) -> Any:
@@ -191,8 +188,8 @@ def _claim_by_rows(
     if not Execution.rows.using(using).claimable(queue=queue).exists():
         return []
     with transaction.atomic(using=using):
-        ids = [pk for pk, _ in _candidates(queue, limit, using)]
-        rows = Execution.rows.using(using).filter(pk__in=ids)
+        found = dict(_candidates(queue, limit, using))
+        rows = Execution.rows.using(using).filter(pk__in=found)
         # Should the database have ignored the lock, this takes only what is still there.
         rows.claimable(queue=queue).update(
             status=_STATUS_OF_CLAIMED,
@@ -209,37 +206,75 @@ def _claim_by_rows(
                 clock.db_now() + F("timeout"), output_field=models.DateTimeField()
             )
         )
-        claimed: Iterable[Any] = (
-            rows.filter(leased_by=worker_id)
-            .annotate(
-                now=models.ExpressionWrapper(
-                    clock.db_now(), output_field=models.DateTimeField()
-                ),
-                tree=Cast("data", models.JSONField()),
-                given=Cast("input", models.JSONField()),
-            )
-            .values_list("now", "tree", "given", *_COLUMNS)
-        )
-        found = {row[3]: row for row in claimed}
-        in_order = [found[pk] for pk in ids if pk in found]
-        return [_claimed(row[0], row[1], row[2], row[3:], using) for row in in_order]
+        claimed = {row[0]: row for row in _read(rows.filter(leased_by=worker_id))}
+    return [
+        _claimed_row(using, claimed[pk], is_first=started_at is None)
+        for pk, started_at in found.items()
+        if pk in claimed
+    ]
+
+
+def _candidates(queue: str, limit: int, using: str) -> models.QuerySet[Any, Any]:
+    return (
+        Execution.rows.using(using)
+        .select_for_update(skip_locked=True)
+        .claimable(queue=queue)
+        .in_claim_order()
+        .values_list("pk", "started_at")[:limit]
+    )
+
+
+def _read(rows: models.QuerySet[Execution, Execution]) -> models.QuerySet[Any, Any]:
+    return rows.annotate(
+        now=models.ExpressionWrapper(
+            clock.db_now(), output_field=models.DateTimeField()
+        ),
+        tree=Cast("data", models.JSONField()),
+        given=Cast("input", models.JSONField()),
+    ).values_list(
+        "pk",
+        "now",
+        "step_started_at",
+        "expires_at",
+        "given",
+        "tree",
+        "error",
+        *_COLUMNS,
+    )
+
+
+def _claimed_row(using: str, row: Sequence[Any], *, is_first: bool) -> Claimed:
+    id_, now, step_started_at, expires_at, given, data, failure, *columns = row
+    return _claimed(
+        using,
+        id_,
+        is_first=is_first,
+        step_started_at=step_started_at,
+        seconds_left=(expires_at - now).total_seconds() if expires_at else None,
+        given=given,
+        data=data,
+        failure=failure,
+        columns=columns,
+    )
 
 
 def _claimed(
-    now: datetime, data: Tree, given: Tree | None, row: Sequence[Any], using: str
+    using: str,
+    id_: UUID,
+    *,
+    is_first: bool,
+    given: Tree | None,
+    columns: Sequence[Any],
+    **values: Any,
 ) -> Claimed:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    expires_at, id_ = values.pop("expires_at"), values.pop("id")
-    parent_id, is_lane = values.pop("parent_id"), values.pop("is_lane")
-    owner_id = parent_id if is_lane else id_
+    token, owner_id, is_lane, position, *others = columns
     return Claimed(
-        lease=Lease(id_, values.pop("lease_token"), using, owner_id),
-        position=values.pop("current_step") or None,
-        data=data,
+        lease=Lease(id_, token, using, owner_id if is_lane else id_),
+        position=position or None,
+        is_first=is_first,
         input=given if is_lane else None,
-        failure=_loaded(values.pop("error")),
-        seconds_left=(expires_at - now).total_seconds() if expires_at else None,
         **values,
+        **dict(zip(_COLUMNS[4:], others, strict=True)),
     )
 
 

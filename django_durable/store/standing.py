@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db.models import (
     BooleanField,
+    Case,
+    CharField,
     Count,
     ExpressionWrapper,
     F,
@@ -21,6 +23,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Value,
+    When,
     Window,
 )
 from django.db.models.functions import Coalesce, Lead
@@ -105,11 +108,19 @@ def _family(id_: UUID, using: str) -> QuerySet[Any, Any]:
     return rows.filter(Q(pk=id_) | Q(parent=id_, is_lane=True))
 
 
+# What nobody has claimed yet stands before the node that it is to begin with.
+_PLACE = Case(
+    When(started_at=None, then=Value("")),
+    default=Template("current_step"),
+    output_field=CharField(),
+)
+
+
 def _standers(rows: QuerySet[Any, Any]) -> Iterator[Standers]:
     counted = (
         rows.order_by()
         .annotate(
-            place=Template("current_step"),
+            place=_PLACE,
             within=Template("scope"),
             is_again=_is(attempt__gt=1),
             is_told=_is(waiting_for__gt=""),

@@ -32,7 +32,7 @@ from django_durable.models.fields import Encoded, has_member
 from django_durable.store import announcements, executions
 from django_durable.store.executions import NewExecution
 from django_durable.store.leases import Lease, hold
-from django_durable.store.moves import due_within
+from django_durable.store.move_rows import due_within
 from django_durable.types import JSON, ExecutionStatus, WaitKind, WaitStatus
 
 _PAGE = 20
@@ -152,6 +152,7 @@ def start_child(
     new = NewExecution(
         workflow=child.workflow,
         input=child.input,
+        position=child.position,
         queue=child.queue or row.home_queue,
         priority=row.priority,
         timeout=child.timeout,

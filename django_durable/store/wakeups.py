@@ -24,7 +24,7 @@ def notify(queues: Iterable[str], *, using: str) -> None:
     if connections[using].vendor == "postgresql":
         with connections[using].cursor() as cursor:
             cursor.execute(
-                f"SELECT pg_notify({_channel()}, queue) "  # noqa: S608
+                f"SELECT pg_notify({channel()}, queue) "  # noqa: S608
                 "FROM unnest(%s::text[]) AS queue",
                 [queues],
             )
@@ -37,10 +37,11 @@ def channel_query() -> str:
 
     Its answer is ``NULL`` where the tables are not on the connection's search path.
     """
-    return f"SELECT {_channel()}"
+    return f"SELECT {channel()}"
 
 
-def _channel() -> str:
+def channel() -> str:
+    """Return the SQL of the channel's name."""
     # Two schemas of one database share its channels, so the name is the table's id.
     return f"'django_durable_' || to_regclass('\"{Execution._meta.db_table}\"')::oid"
 

@@ -32,7 +32,7 @@ from django_durable.engine.retrying import delay_after_loss
 from django_durable.models import Execution, Step, Worker
 from django_durable.store import announcements, wakeups
 from django_durable.store.leases import Lease, held
-from django_durable.store.moves import due_within
+from django_durable.store.move_rows import due_within
 from django_durable.types import ErrorInfo, ExecutionStatus, StepKind, StepStatus
 
 LOCK_CLASS = 0x64757261

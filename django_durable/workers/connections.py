@@ -14,9 +14,9 @@ logger = logging.getLogger("django_durable.workers")
 def renew_connections() -> None:
     """Drop this thread's connections that are broken, or were left in a transaction.
 
-    Asked before and after each execution, as Django does around a request. A connection
-    that works is kept while there is work, whatever ``CONN_MAX_AGE`` is: to connect anew
-    for each execution costs more than most steps.
+    Asked now and then while there is work, as Django does around a request. A connection
+    that works is kept meanwhile, whatever ``CONN_MAX_AGE`` is: to connect anew for each
+    step costs more than most of them.
     """
     reset_queries()
     _for_each(_renew)

@@ -1,26 +1,24 @@
-"""The threads that run executions, as many as the queues may have at once."""
+"""The executions that a process has in its hands, and the threads that run their steps."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-from django_durable.runtime.executor import Abandoned, CutOff
+from django_durable.runtime.attempts import Abandoned, CutOff
 from django_durable.runtime.persisting import persist
-from django_durable.store import workers
-from django_durable.store.leases import Claimed, Lease
-from django_durable.workers.connections import (
-    close_connections,
-    renew_connections,
-    rest_connections,
-)
+from django_durable.runtime.run import Run
+from django_durable.runtime.writer import Writer
+from django_durable.store import leases, workers
+from django_durable.store.leases import Claimed
+from django_durable.store.moves import Busy, Move, Moved
+from django_durable.workers.slots import Slots
+from django_durable.workers.threads import Threads
 
 logger = logging.getLogger("django_durable.workers")
 
@@ -30,153 +28,240 @@ MAX_STEPS = 100
 MAX_SECONDS = 1.0
 """An execution goes back to its queue after so long, when others wait there."""
 
-_REST_SECONDS = 1.0
+
+_TRUST_SECONDS = 0.1
+"""What was claimed so long ago is asked for again before its first step."""
+
+_END_SECONDS = 5.0
 
 
 class Runs(Protocol):
-    """What a thread runs executions with: an ``Executor``."""
+    """What the threads run executions with, step by step: an ``Executor``."""
 
-    def run(
-        self, claimed: Claimed, on_takeover: Callable[[], None] | None = None
-    ) -> None:
-        """Run until the execution ends, waits, or goes back to a queue."""
+    def begin(
+        self, claimed: Claimed, on_takeover: Callable[[bool], None]
+    ) -> Run | None:
+        """Take over a claimed execution, unless it is gone already."""
+
+    def advance(self, run: Run) -> Move | bool:
+        """Do the next thing; return a move to write, or whether there is more to do."""
+
+    def write(self, run: Run, move: Move) -> Moved | None:
+        """Write one move, waiting for whoever holds its row."""
+
+    def follow(self, run: Run, move: Move, moved: Moved | None) -> bool:
+        """Stand where a move leads that is written; say whether there is more to do."""
 
 
-MakeExecutor = Callable[[Callable[[], bool]], Runs]
-"""Makes what one thread runs with; the argument is its ``should_yield``."""
+class Job:
+    """An execution in the hands of the pool, and the move of it that was written last."""
+
+    __slots__ = ("claimed", "given_at", "has_slot", "run", "written")
+
+    def __init__(self, claimed: Claimed) -> None:
+        self.claimed = claimed
+        self.given_at = time.monotonic()
+        self.has_slot = True
+        self.run: Run | None = None
+        self.written: Writing | None = None
+
+
+class Writing:
+    """A move of a job on its way into the database, and what came of it."""
+
+    __slots__ = ("error", "job", "move", "moved")
+
+    def __init__(self, job: Job, move: Move) -> None:
+        self.job = job
+        self.move = move
+        self.moved: Moved | Busy | None = None
+        self.error: BaseException | None = None
+
+
+MakeExecutor = Callable[[Callable[[Run], bool]], Runs]
+"""Makes what the threads run with; the argument is its ``should_yield``."""
 
 
 class Pool:
     """Runs claimed executions, of each queue as many at once as ``limits`` says.
 
+    A thread is not bound to an execution: it runs one step, hands what follows to the
+    writer, and takes the next execution that may go on. So while a move is written its
+    thread is not idle, and no more threads wake up than there are bodies that block.
+
     ``on_free`` is told the queue of which one more may be claimed. Whatever comes out of
-    a run, the pool goes on.
+    a step, the pool goes on.
     """
 
     def __init__(
         self,
         limits: Mapping[str, int],
         *,
+        using: str,
         make_executor: MakeExecutor,
         on_free: Callable[[str], None],
     ) -> None:
-        self.make_executor = make_executor
         self.is_draining = False
         self.crowded: set[str] = set()
         """Queues where others wait for a slot, as the dispatcher has seen."""
-        self._limits = limits
         self._on_free = on_free
-        self._changed = threading.Condition()
-        self._held: set[Lease] = set()
-        self._taken: Counter[str] = Counter()
-        # The thread that worked last comes first: its connections are still open.
-        self._idle: list[_Thread] = []
+        self._executor = make_executor(self._should_yield)
+        self._writer: Writer[Writing] = Writer(using, self._go_on_after)
+        self._jobs: set[Job] = set()
+        self._slots = {name: Slots[Job](limit) for name, limit in limits.items()}
+        self._ended = threading.Condition()
+        # One more than may block in steps: an execution that has ended has no slot any
+        # more, but its end is to be told.
+        self._threads = Threads(self._work, most=sum(limits.values()) + 1)
+        self._writer.start()
 
-    def free(self, name: str) -> int:
+    def room(self, name: str) -> int:
         """Return how many more executions of a queue may be submitted."""
-        return 0 if self.is_draining else self._limits[name] - self._taken[name]
+        with self._ended:
+            return 0 if self.is_draining else self._slots[name].room()
+
+    def is_low(self, name: str) -> bool:
+        """Say whether it is time to submit more: slots are free, or soon will be."""
+        with self._ended:
+            return not self.is_draining and self._slots[name].is_low
 
     def submit(self, claimed: Claimed) -> None:
-        """Run a claimed execution in a thread that has nothing to do, or in a new one."""
-        with self._changed:
-            self._held.add(claimed.lease)
-            self._taken[claimed.queue] += 1
-            thread = self._idle.pop() if self._idle else _Thread(self)
-        thread.give(claimed)
-
-    def release(self, claimed: Claimed, thread: _Thread | None = None) -> None:
-        """Free the slot of an execution, whose ``thread`` (if any) has nothing to do now.
-
-        Without a thread it was taken from the one that runs it, which ends when it can.
-        """
-        with self._changed:
-            if claimed.lease not in self._held:
-                return
-            self._held.discard(claimed.lease)
-            self._taken[claimed.queue] -= 1
-            if thread:
-                self._idle.append(thread)
-            self._changed.notify_all()
-        self._on_free(claimed.queue)
+        """Run a claimed execution, as soon as there is a slot for it."""
+        job = Job(claimed)
+        with self._ended:
+            self._jobs.add(job)
+            may_run = self._slots[claimed.queue].take(job)
+        if may_run:
+            self._threads.give([job])
 
     def held(self) -> set[UUID]:
         """Return the ids of the executions that are in the hands of the pool."""
-        with self._changed:
-            return {lease.execution_id for lease in self._held}
+        with self._ended:
+            return {job.claimed.lease.execution_id for job in self._jobs}
 
     def drain(self) -> None:
         """Take nothing more, and let executions go back to their queue after a step."""
         self.is_draining = True
+        self.drop_waiting()
+
+    def drop_waiting(self, *, older_than: float = 0.0) -> int:
+        """Let go of what has waited in vain for a slot; return how many these are."""
+        with self._ended:
+            dropped = [
+                job
+                for slots in self._slots.values()
+                for job in slots.drop(older_than=older_than)
+            ]
+            self._jobs.difference_update(dropped)
+        return len(dropped)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs; ``False`` when that takes longer than ``timeout``."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._held, timeout)
+        with self._ended:
+            return self._ended.wait_for(lambda: not self._jobs, timeout)
 
     def close(self) -> None:
         """End the threads that have nothing to do."""
-        with self._changed:
-            threads, self._idle = self._idle, []
-        for thread in threads:
-            thread.give(None)
-        for thread in threads:
-            thread.join()
+        self._threads.close()
+        self._writer.close()
+        self._writer.join(_END_SECONDS)
 
-
-class _Thread(threading.Thread):
-    """Runs one execution after the other, each in connections that are known to work."""
-
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(name="durable-run", daemon=True)
-        self._pool = pool
-        self._inbox: queue.SimpleQueue[Claimed | None] = queue.SimpleQueue()
-        self._executor = pool.make_executor(self._should_yield)
-        self._queue = ""
-        self._steps = 0
-        self._began = 0.0
-        self.start()
-
-    def give(self, claimed: Claimed | None) -> None:
-        """Hand the thread an execution, or tell it to end."""
-        self._inbox.put(claimed)
-
-    def run(self) -> None:
-        """Work until told to end, or until an execution is taken from this thread."""
+    def _work(self, job: Job) -> bool:
+        """Run one step of a job; say whether this thread is still one of the pool's."""
         try:
-            while claimed := self._next():
-                if not self._run(claimed):
-                    return
-        finally:
-            close_connections()
-
-    def _next(self) -> Claimed | None:
-        try:
-            return self._inbox.get(timeout=_REST_SECONDS)
-        except queue.Empty:
-            rest_connections()
-            return self._inbox.get()
-
-    def _run(self, claimed: Claimed) -> bool:
-        """Run one execution; say whether this thread is still one of the pool's."""
-        self._queue, self._steps, self._began = claimed.queue, 0, time.monotonic()
-        try:
-            renew_connections()
-            self._executor.run(claimed, partial(self._pool.release, claimed))
+            following = self._advance(job)
         except Abandoned:
             return False
         except BaseException as error:
-            _give_back(claimed, error)
-        renew_connections()
-        self._pool.release(claimed, self)
+            _give_back(job.claimed, error)
+            following = False
+        self._go_on(job, following)
         return True
 
-    def _should_yield(self) -> bool:
-        self._steps += 1
-        if self._pool.is_draining:
+    def _advance(self, job: Job) -> Move | bool:
+        if job.run is None:
+            if not _is_still_ours(job):
+                return False
+            taken_over = partial(self._taken_over, job)
+            job.run = self._executor.begin(job.claimed, taken_over)
+            if job.run is None:
+                return False
+        elif job.written is not None and not self._follow(job.run, job.written):
+            return False
+        job.written = None
+        return self._executor.advance(job.run)
+
+    def _follow(self, run: Run, written: Writing) -> bool:
+        if written.error is not None:
+            raise written.error
+        moved = written.moved
+        if moved is Busy.BUSY:
+            moved = self._executor.write(run, written.move)
+        return self._executor.follow(run, written.move, moved)
+
+    def _go_on(self, job: Job, following: Move | bool) -> None:
+        if isinstance(following, Move):
+            self._writer.write(Writing(job, following))
+            if not following.keeps_lease:
+                self._free_slot(job)
+        elif following:
+            self._threads.give([job])
+        else:
+            self._release(job)
+
+    def _go_on_after(self, written: Sequence[Writing]) -> None:
+        for one in written:
+            one.job.written = one
+        self._threads.give([one.job for one in written])
+
+    def _taken_over(self, job: Job, goes_on: bool) -> None:
+        """Take a job from the thread that runs it, which ends when it can."""
+        self._threads.lose_one()
+        job.written = None
+        self._go_on(job, goes_on)
+
+    def _free_slot(self, job: Job) -> None:
+        """Let another execution run: of this one no more steps will."""
+        queue = job.claimed.queue
+        with self._ended:
+            if not job.has_slot:
+                return
+            job.has_slot = False
+            following = self._slots[queue].free()
+            is_low = self._slots[queue].is_low
+        if following is not None:
+            self._threads.give([following])
+        if is_low:
+            self._on_free(queue)
+
+    def _release(self, job: Job) -> None:
+        """Let go of an execution."""
+        self._free_slot(job)
+        with self._ended:
+            self._jobs.discard(job)
+            slots = self._slots[job.claimed.queue]
+            slots.ended()
+            is_low = slots.is_low
+            if not self._jobs:
+                self._ended.notify_all()
+        if is_low:
+            self._on_free(job.claimed.queue)
+
+    def _should_yield(self, run: Run) -> bool:
+        run.steps += 1
+        if self.is_draining:
             return True
-        seconds = time.monotonic() - self._began
-        had_its_turn = self._steps >= MAX_STEPS or seconds >= MAX_SECONDS
-        return had_its_turn and self._queue in self._pool.crowded
+        seconds = time.monotonic() - run.began
+        had_its_turn = run.steps >= MAX_STEPS or seconds >= MAX_SECONDS
+        return had_its_turn and run.claimed.queue in self.crowded
+
+
+def _is_still_ours(job: Job) -> bool:
+    """Say whether a step of a job may begin: it may have been cancelled meanwhile."""
+    if time.monotonic() - job.given_at < _TRUST_SECONDS:
+        return True
+    lease = job.claimed.lease
+    return persist(lambda: leases.holds(lease), using=lease.using)
 
 
 def _give_back(claimed: Claimed, error: BaseException) -> None:

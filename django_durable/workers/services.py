@@ -20,6 +20,7 @@ from django_durable.store import firing, leases, workers
 from django_durable.store.workers import WorkerLock
 from django_durable.workers.options import Options
 from django_durable.workers.pool import Pool
+from django_durable.workers.slots import STALE_SECONDS
 
 logger = logging.getLogger("django_durable.workers")
 
@@ -165,17 +166,17 @@ class Dispatcher:
         """Claim from one queue, and note whether others may have to wait there."""
         # Noted before the slots are counted: one that gets free in between is not missed.
         self._pool.crowded.add(name)
-        free = self._pool.free(name)
-        if free < 1:
+        room = self._pool.room(name)
+        if room < 1:
             return 0
         assert self._heartbeat.worker_id is not None
         claimed = leases.claim(
             queue=name,
             worker_id=self._heartbeat.worker_id,
-            limit=free,
+            limit=room,
             using=self._options.using,
         )
-        if len(claimed) < free:
+        if len(claimed) < room:
             self._pool.crowded.discard(name)
         for one in claimed:
             logger.debug("%s %s: claimed.", one.workflow, one.lease.execution_id)
@@ -183,22 +184,24 @@ class Dispatcher:
         return len(claimed)
 
     def _may_claim_more(self, name: str) -> bool:
-        return name in self._pool.crowded and self._pool.free(name) > 0
+        return name in self._pool.crowded and self._pool.is_low(name)
 
     def _reconcile(self) -> None:
         """Give back what this worker holds without knowing of it.
 
         Such are left by a claim whose answer was lost, and by a run that broke off while
-        the database was away.
+        the database was away; and what was claimed ahead, and had no slot soon.
         """
         now = time.monotonic()
-        if now < self._reconciles_at or self._heartbeat.worker_id is None:
+        dropped = self._pool.drop_waiting(older_than=STALE_SECONDS)
+        is_due = dropped or now >= self._reconciles_at
+        if not is_due or self._heartbeat.worker_id is None:
             return
         count = workers.release(
             self._heartbeat.worker_id, keep=self._pool.held(), using=self._options.using
         )
         self._reconciles_at = now + self._heartbeat.interval
-        if count:
+        if count > dropped:
             logger.warning("%d executions in nobody's hands were given back.", count)
 
     def _is_idle(self) -> bool:

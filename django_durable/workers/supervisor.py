@@ -14,8 +14,8 @@ from django.db import Error, connections
 
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.log_writer import LogWriter
+from django_durable.runtime.run import Run
 from django_durable.runtime.watchdog import Watchdog
-from django_durable.runtime.writer import Writer
 from django_durable.store import wakeups, workers
 from django_durable.workers.loop import Loop, Outage
 from django_durable.workers.options import Options
@@ -49,11 +49,13 @@ class Supervisor:
         self._options = options
         self._requests = requests
         self._watchdog = Watchdog()
-        self._writer = Writer()
         self._logs = LogWriter(options.settings)
         self._outage = Outage()
         self._pool = Pool(
-            options.limits, make_executor=self._make_executor, on_free=self._freed
+            options.limits,
+            using=options.using,
+            make_executor=self._make_executor,
+            on_free=self._freed,
         )
         self._listener = self._make_listener()
         self._heartbeat = Heartbeat(
@@ -88,11 +90,10 @@ class Supervisor:
     ) -> Loop:
         return Loop(name, service.run_once, pause=pause, outage=self._outage)
 
-    def _make_executor(self, should_yield: Callable[[], bool]) -> Runs:
+    def _make_executor(self, should_yield: Callable[[Run], bool]) -> Runs:
         return Executor(
             self._options.settings,
             watchdog=self._watchdog,
-            writer=self._writer,
             logs=self._logs,
             should_yield=should_yield,
         )
@@ -159,6 +160,7 @@ class Supervisor:
         self._scheduling.stop()
         self._dispatching.stop()
         self._dispatching.join(_END_SECONDS)
+        self._give_back_unheld()
         ends_at = time.monotonic() + (
             0 if self._options.reload else self._options.grace
         )
@@ -170,6 +172,18 @@ class Supervisor:
                 )
                 return False
         return True
+
+    def _give_back_unheld(self) -> None:
+        """Let others have at once what was claimed ahead."""
+        try:
+            if self._heartbeat.worker_id is not None:
+                workers.release(
+                    self._heartbeat.worker_id,
+                    keep=self._pool.held(),
+                    using=self._options.using,
+                )
+        except Error as error:
+            logger.warning("The database does not answer: %s", error)
 
     def _end(self) -> None:
         """Give back what is left, and end the threads that can be ended."""

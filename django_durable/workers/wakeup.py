@@ -11,14 +11,18 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from django.db import connections
 
 from django_durable.store import wakeups
+from django_durable.store.statements import is_pooled
 from django_durable.store.workers import LOCK_CLASS, WorkerLock
 from django_durable.workers.loop import Outage, backoff
+
+if TYPE_CHECKING:
+    from django_durable.store.statements import RawConnection
 
 logger = logging.getLogger("django_durable.workers")
 
@@ -26,7 +30,11 @@ _CHECK_SECONDS = 10.0
 # Others take a worker for dead whose session is gone for longer than about this.
 _LONGEST_PAUSE = 1.0
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+_POOLED = (
+    "A connection pooler stands between this worker and the database, so the worker "
+    "cannot be woken: it looks for work every POLL_INTERVAL, and should it die, that is "
+    "noticed after LEASE."
+)
 
 
 class Listener:
@@ -79,6 +87,7 @@ class Listener:
             try:
                 with self._django_errors, self._connect() as connection:
                     if is_pooled(connection):
+                        logger.warning(_POOLED)
                         return
                     self._take_lock(connection)
                     self._outage.end("listener")
@@ -90,14 +99,14 @@ class Listener:
                 self._set_lock(None)
                 self._rest(min(backoff(failures, draw=random.random()), _LONGEST_PAUSE))
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> RawConnection:
         params = connections[self._using].get_connection_params()
         # These are for Django's cursors.
         for name in ("context", "cursor_factory", "prepare_threshold"):
             params.pop(name, None)
         return psycopg.connect(**params, autocommit=True)
 
-    def _take_lock(self, connection: Connection) -> None:
+    def _take_lock(self, connection: RawConnection) -> None:
         key = random.getrandbits(31)
         row = connection.execute(
             "SELECT pg_try_advisory_lock(%s, %s), clock_timestamp()", [LOCK_CLASS, key]
@@ -106,7 +115,7 @@ class Listener:
         is_locked, at = row
         self._set_lock(WorkerLock(key, at) if is_locked else None)
 
-    def _listen(self, connection: Connection) -> None:
+    def _listen(self, connection: RawConnection) -> None:
         row = connection.execute(wakeups.channel_query()).fetchone()
         if row and row[0]:
             connection.execute(f"LISTEN {row[0]}")
@@ -133,20 +142,3 @@ class Listener:
         with selectors.DefaultSelector() as selector:
             selector.register(self._ear, selectors.EVENT_READ)
             selector.select(seconds)
-
-
-def is_pooled(connection: Connection) -> bool:
-    """Say, also to the log, whether a pooler stands between: it gives no session to keep.
-
-    It makes up the process id that it tells its clients.
-    """
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None
-    if row[0] == connection.info.backend_pid:
-        return False
-    logger.warning(
-        "A connection pooler stands between this worker and the database, so the worker "
-        "cannot be woken: it looks for work every POLL_INTERVAL, and should it die, that "
-        "is noticed after LEASE."
-    )
-    return True

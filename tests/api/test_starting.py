@@ -69,7 +69,8 @@ def test_an_execution_begins_with_what_it_was_given():
         assert one.created_at == one.available_at == NOON
         assert one.result is one.error is one.started_at is one.completed_at is None
         assert one.parent is None
-        assert one.waiting_for == one.current_step == ""
+        assert one.waiting_for == ""
+        assert one.current_step == Startable.definition.first()
     assert execution.created
 
 
@@ -147,6 +148,7 @@ def test_an_input_is_a_mapping(given):
         {"queue": "x" * 101},
         {"scheduled_at": "tomorrow"},
         {"timeout": 5},
+        {"timeout": timedelta(days=10**6)},
         {"timeout": timedelta.max},
         {"timeout": timedelta(0)},
         {"priority": "high"},

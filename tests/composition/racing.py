@@ -143,32 +143,41 @@ OPERATIONS = [
 
 
 class _Hunter:
-    """One process: workers that share a writer, an operator, and who keeps house."""
+    """One process: two pools of workers, an operator, and who keeps house."""
 
     def __init__(self, seed: int, end: float) -> None:
         from django_durable.runtime.watchdog import Watchdog
-        from django_durable.runtime.writer import Writer
 
         self.end = end
         self.luck = random.Random(seed)
-        self.watchdog, self.writer = Watchdog(), Writer()
+        self.watchdog = Watchdog()
         self.errors: list[str] = []
 
     def work(self) -> None:
         from django_durable.conf import get_settings
         from django_durable.runtime.executor import Executor
         from django_durable.store import leases
+        from django_durable.workers.pool import Pool
 
-        executor = Executor(get_settings(), watchdog=self.watchdog, writer=self.writer)
+        pool = Pool(
+            {"default": 4},
+            using="default",
+            make_executor=lambda should_yield: Executor(
+                get_settings(), watchdog=self.watchdog, should_yield=should_yield
+            ),
+            on_free=lambda name: None,
+        )
         worker = UUID(int=0x7000_8000 << 64 | threading.get_ident() % 2**60)
         while time.monotonic() < self.end:
+            room = pool.room("default")
             claimed = leases.claim(
-                queue="default", worker_id=worker, limit=4, using="default"
+                queue="default", worker_id=worker, limit=room, using="default"
             )
             for one in claimed:
-                executor.run(one)
-            if not claimed:
-                time.sleep(0.01)
+                pool.submit(one)
+            time.sleep(0.005 if claimed else 0.01)
+        assert pool.join(30)
+        pool.close()
 
     def operate(self) -> None:
         import django_durable as durable

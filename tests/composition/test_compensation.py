@@ -29,7 +29,7 @@ from django_durable import (
     wait_for_event,
 )
 from django_durable.models import Execution, Step, Wait
-from django_durable.runtime import executor
+from django_durable.runtime import attempts
 from tests.composition.crashing import DiesAt, Killed, drain_with
 from tests.factories import NOON, claim, drain, finish, fresh, reap, run
 
@@ -499,8 +499,8 @@ def test_a_compensation_that_kills_its_worker_each_time_fails_in_the_end(monkeyp
             raise Killed
         return original(run, step)
 
-    original = executor.call_for
-    monkeypatch.setattr(executor, "call_for", call_for)
+    original = attempts.call_for
+    monkeypatch.setattr(attempts, "call_for", call_for)
     with clock.freeze(NOON) as time:
         execution = durable.start(Cursed)
         for _ in range(4):

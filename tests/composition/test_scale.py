@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-MEASURED = 150
+MEASURED = 220
 MANY = int(os.environ.get("DURABLE_MANY_ITEMS", "0"))
 
 

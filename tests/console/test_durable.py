@@ -454,7 +454,7 @@ def test_graph_draws_a_file_that_stands_for_itself(durable):
 def test_check_lists_what_the_code_cannot_continue(durable, durable_json):
     fine, lost = django_durable.start(Simple), django_durable.start(Simple)
     assert "can continue every" in durable("check")
-    Execution.rows.filter(pk=lost.pk).update(current_step="triple")
+    Execution.rows.filter(pk=lost.pk).update(current_step="triple", sequence=1)
     stdout = io.StringIO()
 
     error = refused(

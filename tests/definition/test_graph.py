@@ -290,6 +290,11 @@ def wrong_timeout():
         pass
 
 
+def endless_timeout():
+    class One(Workflow, abstract=True, timeout=timedelta(days=10**6)):
+        pass
+
+
 def wrong_retry():
     class One(Workflow, abstract=True, retry="often"):
         pass
@@ -482,6 +487,7 @@ def timeout_that_does_something_else():
     [
         (unknown_option, "E002", "que"),
         (wrong_timeout, "E003", "hours(2)"),
+        (endless_timeout, "E003", "100 years"),
         (wrong_retry, "E003", "number of attempts"),
         (two_of_one_name, "E004", "One.same"),
         (unknown_target, "E005", "nowhere"),

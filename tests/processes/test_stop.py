@@ -161,8 +161,8 @@ def test_a_thousand_executions_that_wait_hold_nothing(start_worker):
 
     assert not Execution.objects.leased().exists()
     # Beside the pool: main, dispatcher, heartbeat, reaper, listener, scheduler, pruner,
-    # and the one that writes logs.
-    assert len(os.listdir(f"/proc/{worker.pid}/task")) <= 10 + 8
+    # and those that write moves and logs.
+    assert len(os.listdir(f"/proc/{worker.pid}/task")) <= 11 + 9
     if connection.vendor == "postgresql":
         # SQLite keeps the files of closed connections open for the open ones.
         eventually(

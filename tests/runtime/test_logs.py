@@ -37,7 +37,8 @@ from django_durable.clock import freeze
 from django_durable.conf import get_settings
 from django_durable.models import Execution, Log
 from django_durable.runtime import log_writer
-from django_durable.runtime.executor import Abandoned, Executor
+from django_durable.runtime.attempts import Abandoned
+from django_durable.runtime.executor import Executor
 from django_durable.runtime.log_writer import LogWriter
 from django_durable.runtime.watchdog import Watchdog
 from django_durable.testing import run_until_idle
@@ -756,7 +757,7 @@ def test_the_lines_of_an_attempt_that_takes_too_long_are_there_when_it_is_settle
         watchdog = Watchdog()
         executor = Executor(get_settings(), watchdog=watchdog, logs=writer)
         with suppress(Abandoned):
-            executor.run(claimed, taken_over.set)
+            executor.run(claimed, lambda _: taken_over.set())
         watchdog.close()
         connections.close_all()
 

@@ -12,7 +12,7 @@ import django_durable as durable
 from django_durable import Workflow, step
 from django_durable.models import Execution
 from django_durable.runtime import persisting
-from django_durable.runtime.executor import CutOff
+from django_durable.runtime.attempts import CutOff
 from tests.factories import attempts, claim, finish, fresh, reap, run
 from tests.stories.crashing import Fault
 

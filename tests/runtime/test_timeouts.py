@@ -27,7 +27,8 @@ from django_durable import (
 )
 from django_durable.conf import get_settings
 from django_durable.runtime import watchdog
-from django_durable.runtime.executor import Abandoned, Executor
+from django_durable.runtime.attempts import Abandoned
+from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Attempt, Watchdog
 from tests.factories import NOON, attempts, claim, drain, finish, fresh, run
 
@@ -181,7 +182,9 @@ def test_a_body_that_cannot_be_interrupted_is_settled_without_it():
 
     def work():
         try:
-            Executor(get_settings(), watchdog=dog).run(claimed, is_settled.set)
+            Executor(get_settings(), watchdog=dog).run(
+                claimed, lambda _: is_settled.set()
+            )
         except BaseException as error:
             ended.append(type(error))
         finally:
@@ -228,7 +231,9 @@ def test_a_late_body_can_store_nothing_any_more():
 
     def work():
         try:
-            Executor(get_settings(), watchdog=dog).run(claimed, is_settled.set)
+            Executor(get_settings(), watchdog=dog).run(
+                claimed, lambda _: is_settled.set()
+            )
         except Abandoned:
             pass
         finally:

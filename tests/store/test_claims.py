@@ -98,7 +98,8 @@ def test_a_claim_takes_the_row_and_tells_how_it_stands():
     assert execution.started_at == execution.step_started_at == NOON + minutes(1)
     assert execution.expires_at == NOON + minutes(1) + hours(2)
     assert claimed.workflow == "claimable"
-    assert claimed.position is None
+    assert claimed.position == "work"
+    assert claimed.is_first
     assert (claimed.sequence, claimed.attempt, claimed.calls) == (0, 1, 0)
     assert (claimed.queue, claimed.home_queue) == ("default", "default")
     assert claimed.data == {"a": [1]}

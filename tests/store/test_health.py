@@ -313,7 +313,7 @@ def test_an_execution_whose_code_is_gone_is_found():
     lost = django_durable.start(Small)
     change(lost, workflow="health_gone")
     moved = django_durable.start(Small)
-    change(moved, current_step="third")
+    change(moved, current_step="third", sequence=1)
 
     found = [
         finding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -21,7 +22,7 @@ from django_durable import (
 )
 from django_durable.models import Event, Execution
 from django_durable.store import moves, waits
-from django_durable.store.moves import Move
+from django_durable.store.moves import Busy, Move
 from django_durable.types import ExecutionStatus
 from tests.factories import claim, run, wait_until_somebody_waits
 
@@ -72,6 +73,40 @@ def test_a_batch_of_moves_locks_its_rows_in_order_of_id():
 
     assert len(written) == 8
     assert None not in written
+
+
+def test_of_a_batch_only_the_rows_that_others_hold_are_left_out():
+    durable.start_many(Locked, [{}] * 3)
+    batch = [
+        Move(
+            lease=one.lease,
+            status=ExecutionStatus.COMPLETED,
+            position="work",
+            sequence=1,
+            attempt=1,
+        )
+        for one in claim()
+    ]
+    lost = replace(batch[2], lease=replace(batch[2].lease, token=9))
+    written: list[object] = []
+
+    def write():
+        try:
+            written.extend(moves.write_free([*batch[:2], lost], using="default"))
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        Execution.rows.select_for_update().get(pk=batch[0].lease.execution_id)
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(20)
+
+    held, free, refused = written
+    assert held is Busy.BUSY
+    assert free.status == "completed"
+    assert refused is None
+    assert moves.write(batch[:1], using="default") != [None]
 
 
 class TwoListen(Workflow, name="lock_order_lanes"):

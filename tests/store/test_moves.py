@@ -11,7 +11,7 @@ from django.db import connection
 import django_durable as durable
 from django_durable import Workflow, clock, hours, minutes, step
 from django_durable.models import Execution, Step
-from django_durable.store import moves
+from django_durable.store import move_rows, moves
 from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, StepEnd
 from django_durable.types import ErrorInfo, ExecutionStatus, StepKind, StepStatus
@@ -229,7 +229,8 @@ def by_default(batch: list[Move], using: str) -> Any:
 
 
 def by_rows(batch: list[Move], using: str) -> Any:
-    return [moves._write_by_rows(move) for move in batch]
+    written = move_rows.send(batch, using=using)
+    return [moves._moved(written[number]) for number in range(len(batch))]
 
 
 WAYS = [by_default, *([by_rows] if connection.vendor == "postgresql" else [])]
@@ -259,7 +260,7 @@ def test_a_move_records_the_attempt_that_it_ends(how, write):
         **ENDS[how],
     )
 
-    moved(claimed, write, status=S.RUNNING, step=end, keeps_lease=True)
+    moved(claimed, write, status=S.RUNNING, sequence=4, step=end, keeps_lease=True)
 
     row = Step.objects.get()
     assert row.pk == end.id
@@ -269,6 +270,36 @@ def test_a_move_records_the_attempt_that_it_ends(how, write):
     assert row.output == end.output
     assert row.error == end.error
     assert (row.started_at, row.completed_at) == (NOON - minutes(2), NOON)
+
+
+@pytest.mark.parametrize("write", WAYS)
+def test_what_a_step_puts_out_is_laid_over_the_data(write):
+    with clock.freeze(NOON):
+        claimed = stood(data={"kept": 1, "b": {"old": 1}})
+    end = StepEnd(
+        path="work",
+        kind=StepKind.STEP,
+        sequence=3,
+        attempt=2,
+        started_at=NOON,
+        status=StepStatus.COMPLETED,
+        output={"b": {"new": None}, "c": "🚚"},
+    )
+    whole = {"kept": 1, "b": {"new": None}, "c": "🚚"}
+
+    row = moved(
+        claimed,
+        write,
+        status=S.RUNNING,
+        sequence=4,
+        data=whole,
+        adds_output=True,
+        step=end,
+        keeps_lease=True,
+    )
+
+    assert row["data"] == whole
+    assert Step.objects.get().output == end.output
 
 
 @pytest.mark.parametrize("write", WAYS)

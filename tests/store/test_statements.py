@@ -32,11 +32,11 @@ def of_steps(count: int, **options) -> type[Workflow]:
     return type("Many", (Workflow,), body, name=f"steps_{count}")
 
 
-def test_a_start_is_one_insert_and_a_notification():
+def test_a_start_is_one_statement_that_wakes_workers_too():
     with counted() as statements:
         durable.start(One, {"n": 1}, tags=["a"])
 
-    assert len(statements.queries) == (2 if IS_POSTGRESQL else 1)
+    assert len(statements.queries) == statements.commits == 1
 
 
 def test_a_start_in_a_transaction_opens_none_of_its_own():
@@ -46,7 +46,7 @@ def test_a_start_in_a_transaction_opens_none_of_its_own():
             durable.start(One)
 
     assert statements.all == statements.queries
-    assert len(statements.all) <= 2
+    assert len(statements.all) == 1
 
 
 def test_a_start_with_a_key_looks_first():
@@ -65,8 +65,8 @@ def test_many_starts_take_as_many_statements_as_one(count):
     with counted() as statements:
         durable.start_many(One, [{"n": n} for n in range(count)])
 
-    assert len(statements.queries) == (2 if IS_POSTGRESQL else 1)
-    assert statements.commits <= 2
+    assert len(statements.queries) == 1
+    assert statements.commits == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
@@ -96,10 +96,7 @@ def test_from_start_to_end_n_steps_take_no_more_than_two_and_n_commits():
         (claimed,) = claim()
         run(claimed)
 
-    # The notification of a start changes nothing and is a statement of its own.
-    changes = [sql for sql in statements.all if "pg_notify" not in sql]
-    statements.all = changes
-    assert statements.commits <= 2 + 5
+    assert statements.commits == 2 + 5
 
 
 def test_an_atomic_step_is_one_transaction_with_its_effect():

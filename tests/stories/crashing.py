@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, connections
 
 from django_durable import clock
 from django_durable.models import Execution, InputRequest, Step
-from django_durable.runtime.executor import CutOff
+from django_durable.runtime.attempts import CutOff
 from tests.factories import NOON, claim, reap, run
 
 

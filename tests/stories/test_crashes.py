@@ -196,7 +196,7 @@ def test_whatever_statement_fails_the_end_is_the_same(workflow, mode, monkeypatc
     monkeypatch.setattr(persisting, "_SHORTEST", 0.0)
     play_to_the_end(workflow, undisturbed := Fault())
     sent = undisturbed.seen
-    assert len(sent) > 15
+    assert len(sent) > 12
     error = Crash if mode == "crash" else OperationalError
     after = mode == "answer lost"
     # A crash is about what is committed, a lost answer about what may have been.

@@ -7,7 +7,7 @@ import pytest
 import django_durable as durable
 from django_durable import WaitForEvent, Workflow, clock, hours, seconds, step
 from django_durable.definition import registry
-from tests.factories import NOON, drain, finish, fresh
+from tests.factories import NOON, claim, drain, finish, fresh, reap
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +72,40 @@ def test_a_step_that_is_not_here_is_waited_for():
 
     assert execution.result == {"done": [1, 1], "news": 1}
     assert code.definition is not None
+
+
+def test_one_that_has_not_begun_begins_at_the_first_step_there_is_now():
+    deploy("one", "two")
+    execution = durable.start("deployed")
+    assert execution.current_step == "one"
+    deploy("zero", "one")
+
+    assert finish(execution).result == {"done": [1, 1]}
+    assert [one.path for one in execution.steps.all()] == ["zero", "one"]
+
+
+def test_one_that_was_claimed_and_lost_before_its_first_step_ended_does_so_too():
+    deploy("one")
+    execution = durable.start("deployed")
+    claim()
+    reap()
+    deploy("first")
+
+    assert finish(execution).result == {"done": [1]}
+    assert [one.path for one in execution.steps.all()] == ["one", "first"]
+
+
+def test_one_whose_first_step_has_stored_something_waits_for_that_step():
+    def ask(self):
+        durable.checkpoint("charge", lambda: 1)
+        durable.wait_for_event("news")
+
+    type("Deployed", (Workflow,), {"ask": step(ask)})
+    execution = finish(durable.start("deployed"))
+    deploy("other")
+    durable.send_event(execution, "news")
+
+    assert "code for ask is not deployed here" in finish(execution).waiting_for
 
 
 def test_steps_that_were_added_are_run_and_those_before_are_not_run_again():

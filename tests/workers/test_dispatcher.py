@@ -30,8 +30,14 @@ class StubPool:
         self.crowded = set()
         self.is_draining = False
 
-    def free(self, name):
+    def room(self, name):
         return self.limits[name] - Counter(job.queue for job in self.jobs)[name]
+
+    def is_low(self, name):
+        return self.room(name) > 0
+
+    def drop_waiting(self, *, older_than):
+        return 0
 
     def submit(self, claimed):
         self.jobs.append(claimed)

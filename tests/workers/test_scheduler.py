@@ -532,7 +532,12 @@ def test_a_worker_is_not_idle_while_a_schedule_is_due(frozen_time, options, beat
     heartbeat, idle = Heartbeat(options), []
     heartbeat.run_once()
     pool = SimpleNamespace(
-        is_draining=False, crowded=set(), free=lambda _: 1, held=frozenset
+        is_draining=False,
+        crowded=set(),
+        room=lambda _: 1,
+        is_low=lambda _: True,
+        drop_waiting=lambda **_: 0,
+        held=frozenset,
     )
     dispatcher = Dispatcher(
         options, heartbeat=heartbeat, pool=pool, on_idle=lambda: idle.append(True)

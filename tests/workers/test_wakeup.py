@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, connections, transaction
 
 import django_durable as durable
+from django_durable import Workflow, step
 from django_durable.models import Worker
-from django_durable.store import workers
+from django_durable.store import wakeups, workers
 from django_durable.store.wakeups import notify
 from django_durable.workers import wakeup
 from django_durable.workers.loop import Outage
@@ -18,7 +19,7 @@ from django_durable.workers.options import make_options
 from django_durable.workers.stopping import StopRequests
 from django_durable.workers.supervisor import Supervisor
 from django_durable.workers.wakeup import Listener
-from tests.factories import fresh
+from tests.factories import claim, fresh, run
 from tests.processes.worker_processes import eventually
 from tests.testapp.workflows import Quick
 
@@ -52,6 +53,25 @@ def test_what_is_started_is_picked_up_long_before_the_next_poll(settings):
     assert not thread.is_alive()
 
 
+def test_what_is_handed_over_to_a_queue_of_this_process_wakes_it():
+    class Moves(Workflow, name="wakeup_moves_here"):
+        @step(queue="elsewhere")
+        def work(self): ...
+
+    if connection.vendor == "postgresql":
+        pytest.skip("there the database tells it, see below")
+    durable.start(Moves)
+    (claimed,) = claim()
+    woken = threading.Event()
+    forget = wakeups.listen(woken.set)
+    try:
+        run(claimed)
+    finally:
+        forget()
+
+    assert woken.is_set()
+
+
 @pytest.mark.usefixtures("postgres_only")
 class TestListener:
     """On PostgreSQL a thread holds a session of its own."""
@@ -83,6 +103,22 @@ class TestListener:
         notify({"mail"}, using="default")
 
         assert heard.get(timeout=SECONDS) == "mail"
+
+    def test_it_hears_that_an_execution_is_handed_over_to_a_queue(
+        self, listener, heard
+    ):
+        class Moves(Workflow, name="wakeup_moves"):
+            @step(queue="elsewhere")
+            def work(self): ...
+
+        assert heard.get(timeout=SECONDS) is None
+        durable.start(Moves)
+        assert heard.get(timeout=SECONDS) == "default"
+
+        (claimed,) = claim()
+        run(claimed)
+
+        assert heard.get(timeout=SECONDS) == "elsewhere"
 
     def test_it_hears_nothing_of_what_is_rolled_back(self, listener, heard):
         assert heard.get(timeout=SECONDS) is None

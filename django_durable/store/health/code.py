@@ -28,6 +28,20 @@ class Stranded:
     reason: str
 
 
+_COLUMNS = (
+    "pk",
+    "parent_id",
+    "is_lane",
+    "workflow",
+    "status",
+    "current_step",
+    "scope",
+    # Whether it has done anything.
+    "sequence",
+    "calls",
+)
+
+
 def stranded(
     *,
     using: str,
@@ -39,20 +53,13 @@ def stranded(
     Looks at every open execution, or at the first ``most``; ``on_progress`` is told
     from time to time how many have been looked at.
     """
-    rows = (
-        Execution.rows.using(using)
-        .open()
-        .order_by("pk")
-        .values_list(
-            "pk", "parent_id", "is_lane", "workflow", "status", "current_step", "scope"
-        )
-    )
+    rows = Execution.rows.using(using).open().order_by("pk").values_list(*_COLUMNS)
     found = rows[:most] if most else rows
     for count, row in enumerate(found.iterator(chunk_size=_CHUNK), 1):
-        id_, parent_id, is_lane, workflow, status, position, scope = row
+        id_, parent_id, is_lane, workflow, status, position, scope, *done = row
         if count % _CHUNK == 0:
             on_progress(count)
-        reason = _missing(workflow, position, scope, status)
+        reason = _missing(workflow, position, scope, status, has_begun=any(done))
         if reason is not None:
             yield Stranded(
                 id=id_,
@@ -64,10 +71,18 @@ def stranded(
             )
 
 
-def _missing(workflow: str, position: str, scope: str, status: str) -> str | None:
+def _missing(
+    workflow: str, position: str, scope: str, status: str, *, has_begun: bool
+) -> str | None:
     known = registry.find(workflow)
     graph = known.definition if known else None
-    return missing_code(graph, position=position or None, scope=scope, status=status)
+    return missing_code(
+        graph,
+        position=position or None,
+        scope=scope,
+        status=status,
+        has_begun=has_begun,
+    )
 
 
 def not_deployed(patient: Patient) -> list[Finding]:

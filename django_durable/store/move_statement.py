@@ -1,0 +1,171 @@
+"""Moves as one statement on PostgreSQL, however many there are.
+
+What the columns become is said here in SQL, and in ``moves`` for the ORM; the same
+tests hold for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django.db import connections
+
+from django_durable import clock, codec
+from django_durable.models import Execution, Step
+from django_durable.models.execution import FINAL
+from django_durable.store import statements, wakeups
+from django_durable.types import Tree
+
+if TYPE_CHECKING:
+    from django_durable.store.moves import Move, StepEnd
+
+# The rows are found by an array of ids, and by nothing else: of a join with the moves,
+# whose number it cannot know, the planner would rather read a whole table or index. They
+# are locked in order of id first, as by all who lock several; an update follows no order.
+# A move that is written again, for its answer was lost, finds its row where it leads, and
+# records no step. Only what is handed over to another queue is told to its workers: a
+# notification makes commits wait for each other.
+_WRITE = """
+WITH move AS MATERIALIZED (
+    SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now
+    FROM json_to_recordset(%s) AS m(
+        number int, id uuid, token bigint, becomes text, is_final bool, keeps_lease bool,
+        position text, sequence int, attempt int, data jsonb, adds_output bool,
+        error jsonb, due_at timestamptz, due_in float8, queue text, waiting_for text,
+        step_id uuid, owner_id uuid, lane uuid, undoes uuid, path text, kind text,
+        step_sequence int, step_attempt int, step_status text, output jsonb,
+        step_error jsonb, started_at timestamptz
+    )
+), locked AS MATERIALIZED (
+    SELECT id, sequence, attempt, status, lease_token, leased_by FROM {execution}
+    WHERE id = ANY (ARRAY(SELECT id FROM move)) ORDER BY id FOR UPDATE{waiting}
+), moved AS (
+    UPDATE {execution} AS e SET
+        status = CASE WHEN e.status = 'paused' AND NOT m.is_final
+            THEN 'paused' ELSE m.becomes END,
+        current_step = m.position,
+        sequence = m.sequence,
+        attempt = m.attempt,
+        calls = CASE WHEN e.sequence = m.sequence THEN e.calls ELSE 0 END,
+        data = CASE WHEN m.adds_output THEN e.data || m.output
+            ELSE COALESCE(m.data, e.data) END,
+        error = m.error,
+        expires_at = CASE WHEN m.error IS NULL THEN e.expires_at END,
+        queue = COALESCE(m.queue, e.queue),
+        waiting_for = CASE WHEN e.status = 'paused' AND NOT m.is_final
+            THEN e.waiting_for ELSE m.waiting_for END,
+        available_at = CASE WHEN e.status = 'paused' OR m.is_final OR m.keeps_lease
+            THEN NULL ELSE LEAST(
+                COALESCE(m.due_at, m.now + make_interval(secs => m.due_in)), e.expires_at
+            ) END,
+        resumes_at = CASE WHEN e.status = 'paused' AND NOT m.is_final
+            THEN LEAST(
+                COALESCE(m.due_at, m.now + make_interval(secs => COALESCE(m.due_in, 0))),
+                e.expires_at
+            ) END,
+        leased_by = CASE WHEN e.status <> 'paused' AND m.keeps_lease
+            THEN e.leased_by END,
+        step_started_at = CASE WHEN e.status <> 'paused' AND m.keeps_lease
+            THEN m.now END,
+        completed_at = CASE WHEN m.is_final THEN m.now END
+    FROM move AS m JOIN locked AS was ON was.id = m.id
+    WHERE e.id = m.id AND e.id = ANY (ARRAY(SELECT id FROM locked))
+        AND was.lease_token = m.token AND was.leased_by IS NOT NULL
+        AND was.status IN ('running', 'compensating', 'paused')
+    RETURNING e.status, m.*, (was.sequence, was.attempt, was.status)
+        IS DISTINCT FROM (m.sequence, m.attempt, m.becomes) AS is_new
+), recorded AS (
+    INSERT INTO {step} (
+        id, execution_id, lane, undoes, path, kind, sequence, attempt, status, output,
+        error, started_at, completed_at
+    )
+    SELECT step_id, COALESCE(owner_id, id), lane, undoes, path, kind, step_sequence,
+        step_attempt, step_status, output, step_error, started_at, now
+    FROM moved WHERE step_id IS NOT NULL AND is_new
+)
+SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
+    CASE WHEN moved.queue IS NOT NULL THEN pg_notify({channel}, moved.queue) END
+FROM move JOIN locked ON locked.id = move.id LEFT JOIN moved ON moved.id = move.id
+"""
+
+
+@cache
+def _sql(using: str, *, waits: bool) -> str:
+    quoted = connections[using].ops.quote_name
+    return _WRITE.format(
+        execution=quoted(Execution._meta.db_table),
+        step=quoted(Step._meta.db_table),
+        waiting="" if waits else " SKIP LOCKED",
+        channel=wakeups.channel(),
+    )
+
+
+def send(
+    moves: Sequence[Move], *, waits: bool, using: str
+) -> dict[int, tuple[str, datetime] | None]:
+    """Write moves; return status and instant by number, ``None`` for a lost lease.
+
+    Rows that others have locked are waited for, or (``not waits``) left out: they are
+    not written, and not returned.
+    """
+    rows = codec.dumps([_row(number, move) for number, move in enumerate(moves)])
+    params = (clock.frozen_instant(), rows)
+    found = statements.fetch(using, _sql(using, waits=waits), params)
+    if not found:
+        return {}
+    at = clock.from_microseconds(found[0][2])
+    return {number: (status, at) if status else None for number, status, *_ in found}
+
+
+def _row(number: int, move: Move) -> Tree:
+    """Return a move as an object of the statement's array; what is missing is NULL."""
+    row: Tree = {
+        "number": number,
+        "id": move.lease.execution_id.hex,
+        "token": move.lease.token,
+        "becomes": move.status,
+        "is_final": move.status in FINAL,
+        "keeps_lease": move.keeps_lease,
+        "position": move.position or "",
+        "sequence": move.sequence,
+        "attempt": move.attempt,
+        "waiting_for": move.waiting_for,
+    }
+    if move.adds_output:
+        row["adds_output"] = True
+    elif move.data is not None:
+        row["data"] = move.data
+    if move.error is not None:
+        row["error"] = move.error
+    if move.queue is not None:
+        row["queue"] = move.queue
+    if isinstance(move.due, datetime):
+        row["due_at"] = move.due.isoformat()
+    elif isinstance(move.due, timedelta):
+        row["due_in"] = move.due.total_seconds()
+    return row if move.step is None else row | _step(move, move.step)
+
+
+def _step(move: Move, step: StepEnd) -> Tree:
+    lease = move.lease
+    row: Tree = {
+        "step_id": step.id.hex,
+        "path": step.path,
+        "kind": step.kind,
+        "step_sequence": step.sequence,
+        "step_attempt": step.attempt,
+        "step_status": step.status,
+        "started_at": step.started_at.isoformat(),
+    }
+    if lease.lane is not None:
+        row |= {"lane": lease.lane.hex, "owner_id": lease.owner_id.hex}
+    if step.undoes is not None:
+        row["undoes"] = step.undoes.hex
+    if step.output is not None:
+        row["output"] = step.output
+    if step.error is not None:
+        row["step_error"] = step.error
+    return row
