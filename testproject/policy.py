@@ -30,7 +30,7 @@ else:
 
 
 def strict(styles: Sequence[str] = ()) -> Policy:
-    """Return ``default-src 'self'`` with nonces; ``styles`` stand in for those of styles."""
+    """Return ``default-src 'self'`` with nonces, or ``styles`` for those of styles."""
     return {
         "default-src": [SELF],
         "script-src": [SELF, *NONCE],

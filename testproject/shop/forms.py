@@ -1,4 +1,4 @@
-"""What people fill in: an order to be processed, a complaint, and what is offered for it."""
+"""What people fill in: the order to process, a complaint, and what is offered for it."""
 
 from __future__ import annotations
 
