@@ -80,7 +80,7 @@ def pages() -> dict[str, str]:
     for name in ("execution", "inputrequest", "workflow"):
         found[f"{name} list"] = reverse(f"admin:django_durable_{name}_changelist")
     found["executions that match nothing"] = f"{found['execution list']}?q=id:ffffffff"
-    found["answered"] = f"{found['inputrequest list']}?status=satisfied"
+    found["answered"] = f"{found['inputrequest list']}?show=closed"
     for status in ("completed", "failed", "waiting", "compensated"):
         row = Execution.objects.filter(workflow="process_order", status=status)[0]
         found[f"execution {status}"] = at("execution_change", row.pk)

@@ -40,6 +40,8 @@ def environment(folder: Path, *, with_theme: bool) -> dict[str, str]:
         "JOURNAL": str(folder / "journal"),
         "PYTHONPATH": str(MANAGE.parent),
         "PYTHONUNBUFFERED": "1",
+        # Pages of errors are those that people see.
+        "DEBUG": "0",
         "ADMIN_THEME": "1" if with_theme else "0",
     }
 
@@ -79,7 +81,15 @@ def serving(folder: Path, *, with_theme: bool) -> Iterator[str]:
     with log.open("wb") as output:
         server = subprocess.Popen(
             # The system chooses a port that is free, and the server says which.
-            [sys.executable, MANAGE, "runserver", "--noreload", "127.0.0.1:0"],
+            [
+                sys.executable,
+                MANAGE,
+                "runserver",
+                "--noreload",
+                # Static files, though this is not for debugging.
+                "--insecure",
+                "127.0.0.1:0",
+            ],
             env=environment(folder, with_theme=with_theme),
             stdout=output,
             stderr=subprocess.STDOUT,

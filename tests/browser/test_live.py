@@ -141,7 +141,8 @@ def turn(page, *, is_hidden):
     """Turn to another tab, or back: in a browser without windows all are visible."""
     page.evaluate(
         """isHidden => {
-            Object.defineProperty(document, "hidden", {value: isHidden, configurable: true});
+            const property = {value: isHidden, configurable: true};
+            Object.defineProperty(document, "hidden", property);
             document.dispatchEvent(new Event("visibilitychange"));
         }""",
         is_hidden,

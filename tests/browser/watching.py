@@ -38,4 +38,4 @@ class Watch:
             self._note(str(response.status), response.url)
 
     def _note(self, kind: str, text: object) -> None:
-        self.complaints.append(f"{kind}: {text}")
+        self.complaints.append(f"{kind}: {' '.join(str(text).split())}")
