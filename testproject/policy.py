@@ -29,7 +29,7 @@ else:
 
 
 def strict() -> Policy:
-    """Return ``default-src 'self'``, with nonces: everything is from here, nothing inline."""
+    """Return ``default-src 'self'``, with nonces: all is from here, nothing inline."""
     return {
         "default-src": [SELF],
         "script-src": [SELF, *NONCE],
