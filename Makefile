@@ -6,7 +6,7 @@ VENV ?= .venv
 # A requirement such as "Django==5.2.*", to test with another release than the newest.
 DJANGO ?= Django
 # Handed to pytest as they are, for example PYTEST_ARGS="-x tests/store".
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2
 # Handed to the command of `make demo` and `make bench`, for example ARGS=--once.
 ARGS ?=
 

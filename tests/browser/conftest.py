@@ -31,11 +31,6 @@ def executable() -> str | None:
     return given or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep these tests together, so that one site is enough for a run on many cores."""
-    item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="session")
 def _is_possible(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--postgres"):
