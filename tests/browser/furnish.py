@@ -15,15 +15,15 @@ import django
 
 django.setup()
 
+from django.contrib import admin  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import reverse  # noqa: E402
 
 import django_durable as durable  # noqa: E402
-from django_durable.definition import registry  # noqa: E402
 from django_durable.doors import answer_link  # noqa: E402
-from django_durable.models import Execution, InputRequest  # noqa: E402
+from django_durable.models import Execution, InputRequest, Schedule  # noqa: E402
 from django_durable.testing import run_until_idle  # noqa: E402
 from testproject.shop.complaints import take_in  # noqa: E402
 from testproject.shop.models import Order  # noqa: E402
@@ -75,32 +75,44 @@ def questions(type_: str) -> list[InputRequest]:
 
 def pages() -> dict[str, str]:
     """Return the address of each page; of an execution, one of each kind."""
-    found = {"home": reverse("admin:index")}
+    found = {"home": reverse("admin:index"), **lists(), **executions()}
     found["app"] = reverse("admin:app_list", args=["django_durable"])
-    for name in ("execution", "inputrequest", "workflow"):
-        found[f"{name} list"] = reverse(f"admin:django_durable_{name}_changelist")
     found["executions that match nothing"] = f"{found['execution list']}?q=id:ffffffff"
     found["answered"] = f"{found['inputrequest list']}?show=closed"
+    found["schedule"] = at("schedule_change", Schedule.objects.get().pk)
+    for type_ in ("approval", "choice", "multi_choice", "form"):
+        found[f"question {type_}"] = at("inputrequest_change", questions(type_)[0].pk)
+    for name in ("process_order", "handle_complaint", "campaign", "backorder"):
+        found[f"workflow {name}"] = at("workflow_change", name)
+        found[f"start {name}"] = at("workflow_start", name)
+    return found
+
+
+def lists() -> dict[str, str]:
+    """Return the address of all that is in the list of the app."""
+    names = [
+        model._meta.model_name
+        for model in admin.site._registry
+        if model._meta.app_label == "django_durable"
+    ]
+    return {f"{name} list": at(f"{name}_changelist") for name in names}
+
+
+def executions() -> dict[str, str]:
+    found = {}
     for status in ("completed", "failed", "waiting", "compensated"):
         row = Execution.objects.filter(workflow="process_order", status=status)[0]
         found[f"execution {status}"] = at("execution_change", row.pk)
+    found["history"] = f"{found['execution waiting']}?tab=history"
+    waiting = Execution.objects.filter(workflow="process_order", status="waiting")[0]
+    for name in ("cancel", "pause", "send-event", "start-again"):
+        found[name] = at("execution_act", waiting.pk, name)
     parent = Execution.objects.filter(parent__isnull=False)[0].parent
-    campaign = Execution.objects.get(workflow="campaign")
-    waiting = found["execution waiting"]
     for tab in ("graph", "timeline", "steps", "logs", "data", "family", "events"):
         found[f"{tab} of a parent"] = f"{at('execution_change', parent.pk)}?tab={tab}"
-    found["history"] = f"{waiting}?tab=history"
-    found["graph of items"] = f"{at('execution_change', campaign.pk)}?tab=graph"
-    found["items"] = f"{at('execution_change', campaign.pk)}?tab=family"
-    found["timeline of items"] = f"{at('execution_change', campaign.pk)}?tab=timeline"
-    for name in ("cancel", "pause", "send-event", "start-again"):
-        found[name] = at("execution_act", waiting.rstrip("/").split("/")[-2], name)
-    for type_ in ("approval", "choice", "multi_choice", "form"):
-        found[f"question {type_}"] = at("inputrequest_change", questions(type_)[0].pk)
-    for name in registry.names():
-        if name in ("process_order", "handle_complaint", "campaign", "backorder"):
-            found[f"workflow {name}"] = at("workflow_change", name)
-            found[f"start {name}"] = at("workflow_start", name)
+    campaign = Execution.objects.get(workflow="campaign")
+    for tab in ("graph", "timeline", "family"):
+        found[f"{tab} of items"] = f"{at('execution_change', campaign.pk)}?tab={tab}"
     return found
 
 

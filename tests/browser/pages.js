@@ -158,7 +158,7 @@
         return [...document.querySelectorAll(OURS)]
             .flatMap((root) => [...root.querySelectorAll(all)])
             .filter((element) => element.checkVisibility())
-            .filter((element) => !(element.ariaLabel || element.textContent.trim()))
+            .filter((element) => !(element.ariaLabel || element.title || element.textContent.trim()))
             .map((element) => element.outerHTML.slice(0, 120));
     }
 

@@ -10,6 +10,9 @@ expect = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright: pip install it"
 ).expect
 
+# Some fifty pages, one after the other.
+pytestmark = pytest.mark.timeout(300)
+
 JUDGE = (Path(__file__).parent / "pages.js").read_text()
 MOST_STOPS = 400
 # All of a page is in the window, so that one can ask what is where.
