@@ -50,6 +50,7 @@ def main() -> None:
     customers = [{"name": f"C {n}", "email": f"c{n}@example.com"} for n in range(12)]
     customers[3]["email"] = "nobody"
     durable.start(Campaign, {"subject": "Hello", "customers": customers})
+    durable.start("repairable", {"part": "/nowhere"})
     durable.schedule("campaign", "0 9 * * MON", name="monday", input={}, enabled=False)
     run_until_idle()
     json.dump(
@@ -110,6 +111,8 @@ def executions() -> dict[str, str]:
     parent = Execution.objects.filter(parent__isnull=False)[0].parent
     for tab in ("graph", "timeline", "steps", "logs", "data", "family", "events"):
         found[f"{tab} of a parent"] = f"{at('execution_change', parent.pk)}?tab={tab}"
+    logged = Execution.objects.get(workflow="repairable")
+    found["logs"] = f"{at('execution_change', logged.pk)}?tab=logs"
     campaign = Execution.objects.get(workflow="campaign")
     for tab in ("graph", "timeline", "family"):
         found[f"{tab} of items"] = f"{at('execution_change', campaign.pk)}?tab={tab}"
