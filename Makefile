@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlite test-postgres lint check bench clean
+.PHONY: help demo test test-sqlite test-postgres lint check bench pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ check: lint test ## Run every check, then the tests: what a change must pass
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench $(ARGS)
+
+pictures: $(READY) ## Photograph the demo for README and docs, in Chromium
+	$(BIN)/python -m tests.browser.pictures
 
 clean: ## Remove everything that was generated, $(VENV) included
 	rm -rf $(VENV) build dist .ci/venvs .ci/logs .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

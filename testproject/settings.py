@@ -8,7 +8,7 @@ from pathlib import Path
 
 import django
 
-from testproject import database_urls
+from testproject import database_urls, policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -16,7 +16,11 @@ SECRET_KEY = "only-for-this-test-project"  # noqa: S105
 DEBUG = os.environ.get("DEBUG", "1") == "1"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", "testserver"]
 
-HAS_ADMIN_THEME = find_spec("admin_interface") is not None
+# ADMIN_THEME=0 leaves out a theme that is installed.
+HAS_ADMIN_THEME = (
+    find_spec("admin_interface") is not None
+    and os.environ.get("ADMIN_THEME", "1") == "1"
+)
 
 INSTALLED_APPS = [
     *(["admin_interface", "colorfield"] if HAS_ADMIN_THEME else []),
@@ -32,6 +36,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    policy.MIDDLEWARE,
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -40,6 +45,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+SECURE_CSP = policy.for_theme() if HAS_ADMIN_THEME else policy.strict()
 
 ROOT_URLCONF = "testproject.urls"
 WSGI_APPLICATION = "testproject.wsgi.application"
@@ -54,6 +61,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                *policy.CONTEXT_PROCESSORS,
             ],
         },
     },

@@ -47,7 +47,8 @@ def region_response(
     request: HttpRequest, template: str, context: Mapping[str, Any]
 ) -> HttpResponse:
     """Answer with a region, or with 304 when the browser has it already."""
-    html = render_to_string(template, dict(context), request)
+    # What replaces an element is an element, and no blank before it.
+    html = render_to_string(template, dict(context), request).strip()
     tag = etag(html)
     response: HttpResponse
     if request.headers.get("If-None-Match") == tag:

@@ -1,4 +1,4 @@
-"""What people fill in: a customer's complaint, and what the shop offers for it."""
+"""What people fill in: the order to process, a complaint, and what is offered for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Any
 from django import forms
 
 from testproject.shop.models import Order
+
+
+class OrderForm(forms.Form):
+    """The order to be processed."""
+
+    order = forms.ModelChoiceField(Order.objects.all())
 
 
 class ComplaintForm(forms.Form):

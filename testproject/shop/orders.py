@@ -75,7 +75,7 @@ def place(entry: Entry) -> Execution:
             )
         return durable.start(
             ProcessOrder,
-            {"order": order, "customer": order.customer},
+            {"order": order},
             idempotency_key=order.number,
             tags=["shop"],
         )

@@ -35,7 +35,7 @@ from django_durable import (
     wait_for_input,
 )
 from testproject.shop import carrier, payments, supplier, warehouse
-from testproject.shop.forms import ComplaintForm, SettlementForm
+from testproject.shop.forms import ComplaintForm, OrderForm, SettlementForm
 from testproject.shop.models import Order, Payment, Shipment
 
 MOST_OF_ONE_ARTICLE = 1_000
@@ -57,12 +57,14 @@ class Backorder(Workflow, timeout=days(10)):
             return {"delivered": supplier.has(skus, asked_before=ctx.iteration)}
 
 
-class ProcessOrder(Workflow, timeout=days(30)):
+class ProcessOrder(Workflow, input_form=OrderForm, timeout=days(30)):
     """From the order to the parcel."""
 
     @step
     def check(self, order):
-        """Refuse what no customer can have meant."""
+        """Refuse what no customer can have meant, and what has been paid for already."""
+        if order.status != Order.Status.NEW:
+            raise Fail(f"the order is {order.status} already")
         lines = list(order.lines.all())
         if not lines:
             raise Fail("the order is empty")
@@ -73,6 +75,7 @@ class ProcessOrder(Workflow, timeout=days(30)):
                 raise Fail(f"{line.name} has no quantity", sku=line.sku)
             if not 0 < line.quantity <= MOST_OF_ONE_ARTICLE:
                 raise Fail(f"{line.name}: {line.quantity:,} of it?", sku=line.sku)
+        return {"customer": order.customer}
 
     @step(atomic=True)
     def add_up(self, order):

@@ -293,7 +293,7 @@ def test_the_queues_of_the_settings_are_suggested(sam, settings):
 
     page = sam.get(address_of("start_with_json")).text
 
-    assert '<option value="payments"></option><option value="slow"></option>' in page
+    assert re.findall(r'<option value="(\w+)"></option>', page) == ["payments", "slow"]
     assert 'list="durable-queues"' in page
 
 

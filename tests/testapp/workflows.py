@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import time
+from pathlib import Path
 
-from django_durable import Sleep, WaitForEvent, Workflow, days, step
+from django_durable import Fail, Sleep, WaitForEvent, Workflow, days, step
 from tests.testapp.journal import note
 from tests.testapp.models import Effect
+
+logger = logging.getLogger(__name__)
 
 
 class Quick(Workflow):
@@ -89,3 +93,14 @@ class Expectant(Workflow):
     """Waits for an event."""
 
     news = WaitForEvent("news")
+
+
+class Repairable(Workflow):
+    """Fails until the spare part, a file, is there."""
+
+    @step
+    def mend(self, part):
+        logger.warning("looking for the spare part")
+        if not Path(part).exists():
+            raise Fail("the spare part has not come")
+        return {"is_mended": True}

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.management.color import no_style
@@ -29,6 +28,7 @@ from testproject.shop.console import columns_of, fit
 from testproject.shop.customers import write_to_all
 from testproject.shop.models import Order
 from testproject.shop.orders import BUNDLED, place, read_orders
+from testproject.shop.people import make_people
 from testproject.shop.reports import schedule_reports
 
 _HEADER = ("order", "customer", "total", "outcome")
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         self._prepare_output()
         self._head("1. The database")
         call_command("migrate", verbosity=0, interactive=False)
-        _make_people()
+        make_people()
         self.stdout.write(f"{connection.display_name}: {_database_name()}")
 
         self._head("2. The orders")
@@ -216,30 +216,6 @@ class Command(BaseCommand):
 
 def _types(asked: QuerySet[InputRequest]) -> set[str]:
     return set(asked.values_list("type", flat=True))
-
-
-def _make_people() -> None:
-    """Create who may look and who may decide; those who are there stay as they are."""
-    finance, _ = Group.objects.get_or_create(name="finance")
-    finance.permissions.add(
-        *Permission.objects.filter(
-            content_type__app_label__in=["shop", "django_durable"],
-            codename__startswith="view_",
-        )
-    )
-    service, _ = Group.objects.get_or_create(name="service")
-    _make_user("admin", is_staff=True, is_superuser=True)
-    _make_user("fiona", is_staff=True, first_name="Fiona").groups.add(finance)
-    # She has no permission at all: that she is asked lets her answer.
-    _make_user("selma", is_staff=True, first_name="Selma").groups.add(service)
-
-
-def _make_user(name: str, **fields: Any) -> User:
-    user, is_new = User.objects.get_or_create(username=name, defaults=fields)
-    if is_new:
-        user.set_password(name)
-        user.save()
-    return user
 
 
 def _database_name() -> str:

@@ -1,0 +1,1 @@
+"""The site as people see it: in Chromium, served by a process, with a worker beside it."""
