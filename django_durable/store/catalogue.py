@@ -18,10 +18,8 @@ from django.db.models import QuerySet
 from django_durable import clock
 from django_durable.models import Execution, Schedule, Wait
 from django_durable.models.execution import UNSUCCESSFUL, ExecutionQuerySet
+from django_durable.store.bounded import MOST, Count
 from django_durable.types import WaitStatus
-
-MOST_COUNTED = 10_000
-"""Rows that one count looks at."""
 
 RECENT = timedelta(days=7)
 NEWEST = 20_000
@@ -35,9 +33,9 @@ class Tally:
     counts: Mapping[str, int]
     is_cut: bool = False
 
-    def of(self, workflow: str) -> int:
+    def of(self, workflow: str) -> Count:
         """Return how many there are of one workflow."""
-        return self.counts.get(workflow, 0)
+        return Count(self.counts.get(workflow, 0), self.is_cut)
 
 
 def open_by_workflow(*, using: str) -> Tally:
@@ -68,11 +66,11 @@ def failed_by_workflow(*, using: str) -> Tally:
 
 def _tally(*found: QuerySet[Any, Any]) -> Tally:
     names = [
-        list(rows.order_by().values_list("workflow", flat=True)[:MOST_COUNTED])
+        list(rows.order_by().values_list("workflow", flat=True)[:MOST])
         for rows in found
     ]
     counts = Counter(name for some in names for name in some)
-    return Tally(counts, is_cut=any(len(some) == MOST_COUNTED for some in names))
+    return Tally(counts, is_cut=any(len(some) == MOST for some in names))
 
 
 def newest(workflow: str, *, most: int, using: str) -> list[Execution]:
@@ -89,4 +87,4 @@ def schedules_of(workflow: str | None = None, *, using: str) -> list[Schedule]:
     found = Schedule.objects.using(using).order_by("name")
     if workflow is not None:
         found = found.filter(workflow=workflow)
-    return list(found.defer("input")[:MOST_COUNTED])
+    return list(found.defer("input")[:MOST])

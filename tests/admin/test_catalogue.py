@@ -197,7 +197,7 @@ def test_what_failed_long_ago_is_not_counted(login):
 
 
 def test_counts_end_somewhere_and_say_so(login, monkeypatch):
-    monkeypatch.setattr(catalogue, "MOST_COUNTED", 3)
+    monkeypatch.setattr(catalogue, "MOST", 3)
     for _ in range(5):
         durable.start(CatalogueWaits)
 

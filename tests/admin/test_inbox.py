@@ -378,7 +378,7 @@ def test_more_than_can_be_counted_soon_is_said_to_be_more(login, monkeypatch):
     for _ in range(4):
         ask("?", user="sam")
 
-    assert "2+ questions wait for you" in sam.get(LIST).text
+    assert "3+ questions wait for you" in sam.get(LIST).text
 
 
 def test_the_list_keeps_itself_up_to_date(login):

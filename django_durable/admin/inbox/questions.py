@@ -24,7 +24,7 @@ from django_durable.models import Execution, InputRequest
 from django_durable.store import answering
 from django_durable.types import InputType, WaitStatus
 
-MOST_COUNTED = 100
+MOST_COUNTED = 99
 MOST_OFFERED = 3
 
 _UNSEEN = ("execution__input", "execution__data", "execution__error")
