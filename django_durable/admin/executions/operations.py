@@ -9,14 +9,13 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, DELETION
 from django.utils.translation import gettext_lazy as _
 
-from django_durable import api, clock
+from django_durable import api, clock, codec
 from django_durable.admin.executions.forms import (
     AgainForm,
     CancelForm,
     EventForm,
     OperationForm,
     ReasonForm,
-    decoded,
     stored_input,
 )
 from django_durable.conf import get_settings
@@ -111,7 +110,7 @@ def _send_event(row: Execution, given: Mapping[str, Any], durable: str) -> None:
 def _start_again(row: Execution, given: Mapping[str, Any], durable: str) -> Execution:
     return api.start(
         row.workflow,
-        given["input"] if "input" in given else decoded(stored_input(row)),
+        given["input"] if "input" in given else codec.decode(stored_input(row)),
         queue=row.home_queue,
         priority=row.priority,
         tags=row.tags,

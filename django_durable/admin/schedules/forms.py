@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import cron
+from django_durable.admin.dressing import without_values
 from django_durable.admin.executions.forms import JSONTextField, decoded
 from django_durable.admin.payloads import whole
 from django_durable.admin.permissions import ScheduleRights
@@ -60,6 +61,9 @@ class ScheduleForm(forms.Form):
     def show(self, error: DurableError) -> None:
         """Put what was refused beside the field that it is about."""
         told: Mapping[str, list[str]] = getattr(error, "errors", {})
+        if told and self.row is not None and not self.rights.see_payloads:
+            self.add_error(None, without_values(told))
+            return
         for option, lines in (told or {"__all__": [str(error)]}).items():
             for line in lines:
                 self.add_error(*self._place(option, line))
