@@ -492,6 +492,17 @@ def test_what_is_sent_would_change_something_if_it_were_allowed(rows, boss):
                 assert stored() != before, place
 
 
+@pytest.mark.parametrize("marked", ["nonsense", "", "a\x00b", "9" * 10_000])
+def test_a_mark_that_is_no_id_is_refused(rows, boss, marked):
+    before = stored()
+
+    for model, action in actions():
+        given = {**GIVEN, "action": action, "_selected_action": [marked]}
+        assert boss.post(f"{PREFIX}{model}/", given).status_code == 400, action
+
+    assert stored() == before
+
+
 def test_every_change_takes_a_token(rows, boss):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="boss"))
