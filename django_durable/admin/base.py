@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import Script
@@ -14,6 +15,7 @@ from django.template.response import TemplateResponse
 
 from django_durable.admin import live
 from django_durable.admin.instances import Place, alias_of, are_several, instance_of
+from django_durable.admin.keyset import parse_id
 from django_durable.admin.permissions import rights_of
 
 STYLE = "django_durable/admin.css"
@@ -55,6 +57,15 @@ class DurableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> bool:
         """Nothing is deleted by hand."""
         return False
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *where: Any, **options: Any
+    ) -> HttpResponse | None:
+        """Act on the rows that are marked; what is no id is refused, not looked for."""
+        for marked in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            if parse_id(marked) is None:
+                raise BadRequest(f"{marked!r} is no id of a row.")
+        return super().response_action(request, queryset, *where, **options)
 
     def place(self, request: HttpRequest) -> Place:
         """Return where the links of a page lead to."""

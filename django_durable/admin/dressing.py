@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.utils.translation import gettext as _
 
 from django_durable.exceptions import DurableError
 
@@ -101,6 +102,16 @@ def show_errors(
         for line in lines:
             if line not in known:
                 form.add_error(None if place == NON_FIELD_ERRORS else place, line)
+
+
+def without_values(told: Mapping[str, Any]) -> str:
+    """Say which fields were refused to those who may not see payloads.
+
+    What forms say of a value quotes it.
+    """
+    names = ", ".join(name for name in told if name != NON_FIELD_ERRORS)
+    said = _("The form of the workflow refuses this input")
+    return f"{said}: {names}." if names else f"{said}."
 
 
 def focus(*shown: forms.BaseForm) -> None:

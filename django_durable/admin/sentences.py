@@ -187,7 +187,7 @@ def _progress(progress: Mapping[str, Any] | None) -> str:
     if not progress:
         return ""
     done, total = progress.get("done"), progress.get("total")
-    message = f", {progress['message']}" if progress.get("message") else ""
+    message = f", {_brief(progress['message'])}" if progress.get("message") else ""
     return f", {done} of {total} done{message}" if total else message
 
 
@@ -230,11 +230,11 @@ def _as_stored(facts: Facts) -> Iterator[Part]:
     if facts.waiting_for.startswith(_SLEEP) and facts.available_at is not None:
         yield from ("Sleeps", *_at(facts), ", wakes up ", Until(facts.available_at))
     elif until and facts.available_at is not None:
-        yield from (f"Waits for {what}, gives up ", Until(facts.available_at))
+        yield from (f"Waits for {_brief(what)}, gives up ", Until(facts.available_at))
     elif facts.waiting_for.startswith(_NO_CODE):
-        yield f"Stands still: {facts.waiting_for}"
+        yield f"Stands still: {_brief(facts.waiting_for)}"
     else:
-        yield f"Waits for {facts.waiting_for or 'its turn'}"
+        yield f"Waits for {_brief(facts.waiting_for) or 'its turn'}"
 
 
 def _what(wait: OpenWait, facts: Facts) -> Iterator[Part]:
@@ -269,7 +269,7 @@ def _ended(facts: Facts) -> Iterator[Part]:
         case ExecutionStatus.COMPLETED:
             yield f"Completed{took}"
         case ExecutionStatus.CANCELLED:
-            reason = (facts.error or {}).get("message")
+            reason = _brief((facts.error or {}).get("message") or "")
             yield from ("Cancelled", *_at(facts), f": {reason}" if reason else took)
         case ExecutionStatus.COMPENSATED:
             yield from (*_failed(facts), "; everything was undone")
@@ -308,15 +308,18 @@ def _attempt(facts: Facts) -> str:
 
 def _error(error: Mapping[str, Any]) -> str:
     """Return type and message; the engine's own words and ``Fail`` need no type."""
-    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
-    message = message.strip().partition("\n")[0].rstrip(".")
-    if len(message) > LONGEST_MESSAGE:
-        message = message[:LONGEST_MESSAGE] + "…"
+    kind, message = str(error.get("type") or ""), _brief(error.get("message") or "")
     if kind in ("failed", "cancelled") and message:
         return message
     return f"{kind.replace('_', ' ') if kind.islower() else kind}: {message}".strip(
         ": "
     )
+
+
+def _brief(text: object) -> str:
+    """Return the first line of what users wrote, cut where it is long."""
+    line = str(text).strip().partition("\n")[0].rstrip(".")
+    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
 
 _EVENTS = {
@@ -331,8 +334,8 @@ _UNTIL = ", until "
 _SLEEP = "the end of its sleep"
 _NO_CODE = "code for "
 
-LONGEST_MESSAGE = 200
-"""Characters of an error's message in a sentence; the page shows all of it below."""
+LONGEST = 200
+"""Characters of a user's text in a sentence; the page shows all of it below."""
 
 
 def _duration(value: timedelta) -> str:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from django_durable.console.answers import UsageError
-from django_durable.store.bounded import MOST
+from django_durable.store.bounded import MOST, Count
 
 NOTHING = "—"
 
@@ -98,4 +98,4 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 def up_to(number: int, most: int = MOST) -> str:
     """Return a count that went no further than ``most``: ``12``, ``10,000+``."""
-    return f"{number:,}+" if number >= most else f"{number:,}"
+    return str(Count(number, is_cut=number >= most))

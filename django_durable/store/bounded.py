@@ -6,6 +6,7 @@ However many there are, each question is one statement.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import connections
@@ -16,6 +17,18 @@ MOST = 10_000
 """Nothing is counted further: a count of ``MOST`` means as many or more."""
 
 K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are; as many or more, when it ``is_cut``."""
+
+    number: int
+    is_cut: bool = False
+
+    def __str__(self) -> str:
+        """Return it as it is shown: ``12``, ``10,000+``."""
+        return f"{self.number:,}{'+' if self.is_cut else ''}"
 
 
 class CountUpTo(Subquery):

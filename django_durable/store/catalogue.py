@@ -1,8 +1,7 @@
 """How the workflows of a database fare: counts that never look at more than so many rows.
 
 They go through partial indexes, so that they cost what is open and what has failed
-lately, not what is stored. An execution that was paused before it waited for anything is
-in none of these indexes, and not counted.
+lately, not what is stored.
 """
 
 from __future__ import annotations
@@ -16,12 +15,14 @@ from typing import Any
 from django.db.models import QuerySet
 
 from django_durable import clock
-from django_durable.models import Execution, Schedule, Wait
-from django_durable.models.execution import UNSUCCESSFUL, ExecutionQuerySet
-from django_durable.types import WaitStatus
-
-MOST_COUNTED = 10_000
-"""Rows that one count looks at."""
+from django_durable.models import Execution, Schedule
+from django_durable.models.execution import (
+    NOT_RUNNING,
+    UNSUCCESSFUL,
+    ExecutionQuerySet,
+)
+from django_durable.store.bounded import MOST, Count
+from django_durable.types import ExecutionStatus
 
 RECENT = timedelta(days=7)
 NEWEST = 20_000
@@ -35,21 +36,17 @@ class Tally:
     counts: Mapping[str, int]
     is_cut: bool = False
 
-    def of(self, workflow: str) -> int:
+    def of(self, workflow: str) -> Count:
         """Return how many there are of one workflow."""
-        return self.counts.get(workflow, 0)
+        return Count(self.counts.get(workflow, 0), self.is_cut)
 
 
 def open_by_workflow(*, using: str) -> Tally:
     """Count what has not ended, by workflow. Lanes are not counted."""
-    rows: QuerySet[Any, Any] = Execution.objects.using(using)
-    due = rows.filter(available_at__isnull=False)
-    leased = rows.filter(leased_by__isnull=False, available_at=None)
-    waits = Wait.objects.using(using).filter(status=WaitStatus.OPEN, lane=None)
-    waiting = rows.filter(
-        pk__in=waits.values("execution"), available_at=None, leased_by=None
-    )
-    return _tally(due, leased, waiting)
+    rows: ExecutionQuerySet = Execution.objects.using(using)
+    standing = rows.with_status([one.value for one in NOT_RUNNING])
+    running = rows.leased().filter(status=ExecutionStatus.RUNNING)
+    return _tally(standing, running)
 
 
 def failed_by_workflow(*, using: str) -> Tally:
@@ -68,11 +65,11 @@ def failed_by_workflow(*, using: str) -> Tally:
 
 def _tally(*found: QuerySet[Any, Any]) -> Tally:
     names = [
-        list(rows.order_by().values_list("workflow", flat=True)[:MOST_COUNTED])
+        list(rows.order_by().values_list("workflow", flat=True)[:MOST])
         for rows in found
     ]
     counts = Counter(name for some in names for name in some)
-    return Tally(counts, is_cut=any(len(some) == MOST_COUNTED for some in names))
+    return Tally(counts, is_cut=any(len(some) == MOST for some in names))
 
 
 def newest(workflow: str, *, most: int, using: str) -> list[Execution]:
@@ -89,4 +86,4 @@ def schedules_of(workflow: str | None = None, *, using: str) -> list[Schedule]:
     found = Schedule.objects.using(using).order_by("name")
     if workflow is not None:
         found = found.filter(workflow=workflow)
-    return list(found.defer("input")[:MOST_COUNTED])
+    return list(found.defer("input")[:MOST])

@@ -56,6 +56,19 @@ def run_now(execution_id: UUID, *, using: str) -> None:
         _go_first(standing, using)
 
 
+def has_member_due_later(row: Execution) -> bool:
+    """Say whether a lane of an execution waits for nothing but a time."""
+    using = row._state.db
+    asked = Wait.objects.using(using).filter(
+        execution=row, status=WaitStatus.OPEN, kind=WaitKind.SLEEP
+    )
+    lanes = Execution.rows.using(using).filter(parent=row, is_lane=True)
+    later = lanes.filter(
+        status=ExecutionStatus.PENDING, available_at__gt=clock.db_now()
+    )
+    return asked.exclude(lane=None).exists() or later.exists()
+
+
 def _open_waits(row: Execution, using: str) -> _Waits:
     """Return what an execution and its lanes wait for, by who waits."""
     owner = row.parent_id if row.is_lane else row.pk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from django import forms
@@ -186,6 +187,18 @@ def test_members_of_a_block_are_not_counted_as_executions(login):
     assert ">1</a>" in rows["catalogue_parent"]
 
 
+@pytest.mark.parametrize("status", ["pending", "waiting", "paused", "compensating"])
+def test_whatever_stands_still_is_counted_as_open(login, status):
+    """Also what was paused before it waited for anything, which nothing wakes."""
+    make_gone(2, status=status, available_at=None)
+    make_gone(status="running", available_at=None, leased_by=uuid4())
+    make_gone(status="completed", available_at=None)
+
+    rows = rows_of(login("view_execution").get(LIST).text)
+
+    assert ">3</a>" in rows["gone_from_code"]
+
+
 def test_what_failed_long_ago_is_not_counted(login):
     with clock.freeze(datetime(2020, 1, 1, tzinfo=UTC)):
         durable.start(CatalogueFails)
@@ -197,7 +210,7 @@ def test_what_failed_long_ago_is_not_counted(login):
 
 
 def test_counts_end_somewhere_and_say_so(login, monkeypatch):
-    monkeypatch.setattr(catalogue, "MOST_COUNTED", 3)
+    monkeypatch.setattr(catalogue, "MOST", 3)
     for _ in range(5):
         durable.start(CatalogueWaits)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
+from django.urls import reverse
 
+from django_durable.codec.refusals import MAX_DEPTH
 from tests.admin.rows import (
     act_url,
     elements,
@@ -207,3 +209,50 @@ def test_nul_in_the_address_is_refused(boss, hostile, parameter):
 
     assert boss.get(list_url(**query)).status_code == 400
     assert boss.get(page_url(hostile[0], **query)).status_code == 400
+
+
+MEGABYTE = "x" * 1_000_000
+
+
+def test_a_page_stays_small_whatever_users_store(boss):
+    """A list asks for itself again every two seconds."""
+    told = {"type": "cancelled", "message": MEGABYTE}
+    for _ in range(3):
+        make_execution(status="cancelled", error=told)
+    running = make_execution(
+        status="running",
+        progress={"done": 1, "total": 2, "message": MEGABYTE},
+        input={"a": MEGABYTE},
+        data={MEGABYTE: 1},
+    )
+    make_step(running, output={"a": MEGABYTE})
+    make_event(running, payload=MEGABYTE)
+    waiting = make_execution(status="waiting", parent=running, waiting_for=MEGABYTE)
+    make_wait(waiting)
+    asking = make_wait(running, name="ask")
+    make_input(running, asking, prompt=MEGABYTE, metadata={"a": MEGABYTE})
+    overview = reverse("admin:django_durable_overview_changelist")
+    inbox = reverse("admin:django_durable_inputrequest_changelist")
+
+    for address in (
+        list_url(),
+        overview,
+        inbox,
+        *(page_url(one, tab=tab) for tab in TABS for one in (running, waiting)),
+    ):
+        assert len(boss.get(address).content) < 200_000, address
+
+
+def test_what_is_nested_as_deep_as_can_be_stored_is_shown(boss):
+    tree: object = "x"
+    for _ in range(MAX_DEPTH - 1):
+        tree = {"a": tree}
+    execution = make_execution(input=tree, data=tree)
+    make_step(execution, output=tree)
+
+    for address in (
+        page_url(execution, tab="data"),
+        page_url(execution, tab="steps"),
+        stored_url(execution, "data"),
+    ):
+        assert boss.get(address).status_code == 200

@@ -230,6 +230,18 @@ def test_the_head_holds_the_facts(boss):
     ]
 
 
+def test_progress_is_written_for_browsers_in_any_language(boss, settings):
+    settings.LANGUAGE_CODE = "de"
+    settings.USE_THOUSAND_SEPARATOR = True
+    told = {"done": 1.5, "total": 2000, "message": ""}
+    execution = make_execution(status="running", progress=told)
+
+    html = boss.get(page_url(execution)).text
+
+    [bar] = [attributes for tag, attributes in elements(html) if tag == "progress"]
+    assert (bar["max"], bar["value"]) == ("2000", "1.5")
+
+
 def test_only_what_the_status_allows_is_offered(boss):
     offers = {
         "running": {"cancel", "pause", "send-event", "start-again"},

@@ -7,9 +7,10 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -327,6 +328,25 @@ def test_no_column_can_be_asked_for_in_the_address(login, query):
     assert login("provide_input").get(LIST, query).status_code == 400
 
 
+def test_what_is_for_others_is_in_no_list_that_django_makes_of_questions(login):
+    """It proposes rows for a foreign key of a project, for example, by no filter."""
+    ask("for him", user="other")
+    mine = ask("for her", user="sam")
+    anybody = ask("for anybody")
+
+    def seen(*permissions: str, name: str) -> list[InputRequest]:
+        login(*permissions, name=name)
+        request = RequestFactory().get(LIST)
+        request.user = User.objects.get(username=name)
+        rows = admin.site.get_model_admin(InputRequest).get_queryset(request)
+        return list(rows.order_by("id"))
+
+    assert seen(name="nobody") == []
+    assert seen(name="sam") == [mine]
+    assert seen("provide_input", name="zoe") == [anybody]
+    assert len(seen("view_inputrequest", name="boss")) == 3
+
+
 @pytest.mark.parametrize("query", [{"show": HOSTILE}, {"type": HOSTILE}, {"q": '"'}])
 def test_odd_addresses_are_harmless(login, query):
     ask("?")
@@ -379,7 +399,7 @@ def test_more_than_can_be_counted_soon_is_said_to_be_more(login, monkeypatch):
     for _ in range(4):
         ask("?", user="sam")
 
-    assert "2+ questions wait for you" in sam.get(LIST).text
+    assert "3+ questions wait for you" in sam.get(LIST).text
 
 
 def test_the_list_keeps_itself_up_to_date(login):

@@ -15,6 +15,7 @@ import django_durable as durable
 from django_durable import Sleep, WaitForEvent, Workflow, clock, days, step
 from django_durable.admin.executions import acting
 from django_durable.models import Execution, Step
+from django_durable.models.fields import Encoded
 from tests.admin.rows import (
     act_url,
     elements,
@@ -44,6 +45,15 @@ class Operable(Workflow, name="admin_operable", input_form=OrderForm):
 
     @step
     def ship(self, paid): ...
+
+
+class WayForm(forms.Form):
+    way = forms.ChoiceField(choices=[("air", "By air"), ("sea", "By sea")])
+
+
+class Choosy(Workflow, name="admin_choosy", input_form=WayForm):
+    @step
+    def send(self, way): ...
 
 
 class Breaking(Workflow, name="admin_breaking"):
@@ -198,6 +208,36 @@ def test_an_input_that_is_refused_is_told_in_the_form(boss, execution, text, tol
     assert told in text_of(found.text)
     assert Execution.objects.count() == 1
     assert history(execution) == []
+
+
+GONE = {"order": {"$type": "dataclass", "class": "shop.gone:Order", "fields": {}}}
+
+
+def test_an_input_of_which_the_class_is_gone_is_not_started_with_again(login):
+    execution = make_execution(workflow="admin_typed", input=Encoded(GONE))
+    sam = login("view_execution", "start_execution")
+
+    found = act(sam, execution, "start-again")
+
+    assert found.status_code == 200
+    assert 'class="errorlist' in found.text
+    assert Execution.objects.count() == 1
+
+
+def test_what_is_wrong_with_a_hidden_input_is_told_without_its_values(login):
+    execution = make_execution(workflow="admin_choosy", input={"way": "sesame"})
+    sees, blind = (
+        login("view_execution", "start_execution", *more, name=f"user{len(more)}")
+        for more in (("view_payload",), ())
+    )
+
+    found = act(blind, execution, "start-again")
+    asked = act(sees, execution, "start-again", input='{"way": "sesame"}')
+
+    assert "refuses this input: way." in text_of(found.text)
+    assert "sesame" not in found.text
+    assert "sesame" in asked.text
+    assert Execution.objects.count() == 1
 
 
 def test_delete(boss):

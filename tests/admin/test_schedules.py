@@ -17,6 +17,7 @@ from django_durable import Workflow, clock, hours, minutes, step
 from django_durable.admin.schedules import timetable
 from django_durable.api.schedules import register_code_schedules
 from django_durable.models import Execution, Schedule
+from django_durable.models.fields import Encoded
 from django_durable.store import schedules as store
 from django_durable.store.firing import fire_key
 from tests.factories import NOON, counted, drain
@@ -30,6 +31,15 @@ HOSTILE = "<script>alert('x')</script>\"&"
 
 class Days(forms.Form):
     days = forms.IntegerField(required=False, initial=1)
+
+
+class Way(forms.Form):
+    way = forms.ChoiceField(choices=[("air", "By air"), ("sea", "By sea")])
+
+
+class Choosy(Workflow, name="choosy_schedule", input_form=Way):
+    @step
+    def send(self, way): ...
 
 
 class Digested(Workflow, input_form=Days):
@@ -644,6 +654,18 @@ def test_payloads_are_hidden_from_those_who_may_not_see_them(login, nightly):
 
     [started] = durable.list_executions()
     assert started.input == {"days": 4711}
+
+
+def test_what_is_wrong_with_a_hidden_input_is_told_without_its_values(login):
+    row = durable.schedule(Choosy, "0 3 * * *", name="choosy", input={"way": "air"})
+    Schedule.objects.update(input=Encoded({"way": "sesame"}))
+    browser = login("view_schedule", "change_schedule")
+
+    answer = browser.post(address_of(row, "trigger"), {"confirmed": "yes"})
+
+    assert "refuses this input: way." in unescape(answer.text)
+    assert "sesame" not in answer.text
+    assert not Execution.objects.exists()
 
 
 def test_executions_are_linked_for_those_who_may_see_them(login, nightly):

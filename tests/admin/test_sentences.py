@@ -300,11 +300,30 @@ def test_other_statuses(facts, text):
     assert said(**facts) == text
 
 
-def test_a_long_message_is_cut():
-    text = said(status="failed", error={"type": "E", "message": "x" * 5000})
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"status": "failed", "error": {"type": "E", "message": LONG}},
+        {"status": "cancelled", "error": {"type": "cancelled", "message": LONG}},
+        {"status": "running", "progress": {"done": 1, "total": 2, "message": LONG}},
+        {"status": "waiting", "waiting_for": LONG},
+        {"status": "waiting", "waiting_for": f"code for {LONG}"},
+    ],
+)
+def test_long_texts_are_cut(facts):
+    text = said(**facts)
 
     assert len(text) < 250
     assert text.endswith("….")
+
+
+def test_of_a_reason_with_several_lines_the_first_is_told():
+    text = said(status="cancelled", error={"message": "a test\nof Monday"})
+
+    assert text == "Cancelled: a test."
 
 
 def test_parts_keep_names_times_and_links_apart():

@@ -14,19 +14,7 @@ from django_durable.definition import registry
 from django_durable.definition.graph import Graph
 from django_durable.models import Schedule
 from django_durable.store import catalogue
-from django_durable.store.catalogue import Tally
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """How many executions there are of some kind; at least so many, when it ``is_cut``."""
-
-    number: int
-    is_cut: bool = False
-
-    def __str__(self) -> str:
-        """Return the number as it is shown."""
-        return f"{self.number:,}{'+' if self.is_cut else ''}"
+from django_durable.store.bounded import Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +61,12 @@ def listed(place: Place, using: str, *, shows_schedules: bool) -> list[Listed]:
             name=name,
             url=url_of(name, place),
             graph=graph_of(name),
-            open=count_of(name, opened),
-            failed=count_of(name, failed),
+            open=opened.of(name),
+            failed=failed.of(name),
             schedules=by_workflow.get(name, ()) if shows_schedules else (),
         )
         for name in sorted(names)
     ]
-
-
-def count_of(name: str, tally: Tally) -> Count:
-    """Return how many there are of one workflow."""
-    return Count(number=tally.of(name), is_cut=tally.is_cut)
 
 
 def graph_of(name: str) -> Graph | None:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from django_durable.admin import instances, live
 from django_durable.admin.base import DurableAdmin
-from django_durable.admin.catalogue.listing import count_of, segment_of
+from django_durable.admin.catalogue.listing import segment_of
 from django_durable.admin.catalogue.nodes import ANCHOR, is_place, rows_of
 from django_durable.admin.permissions import APP
 from django_durable.conf import Settings
@@ -31,26 +31,23 @@ def view(model_admin: DurableAdmin, request: HttpRequest, name: str) -> HttpResp
     """Show a workflow."""
     settings = instances.instance_of(request)
     using, workflow = settings.database, registry.find(name)
-    opened = catalogue.open_by_workflow(using=using)
-    failed = catalogue.failed_by_workflow(using=using)
+    opened = catalogue.open_by_workflow(using=using).of(name)
+    failed = catalogue.failed_by_workflow(using=using).of(name)
     recent = catalogue.newest(name, most=MOST_RECENT, using=using)
     schedules = catalogue.schedules_of(name, using=using)
-    if workflow is None and not (
-        recent or schedules or opened.of(name) or failed.of(name)
-    ):
+    if workflow is None and not (recent or schedules or opened.number or failed.number):
         raise Http404(f"There is no workflow {name!r}.")
-    count = opened.of(name)
     context = {
         "title": name,
         "workflow": name,
         "segment": segment_of(name),
         "is_deployed": workflow is not None,
-        "open": count_of(name, opened),
-        "failed": count_of(name, failed),
+        "open": opened,
+        "failed": failed,
         "recent": recent,
         "newest": f"{catalogue.NEWEST:,}",
         "schedules": schedules if _sees_schedules(request) else [],
-        "live_state": live.ON if 0 < count <= MOST_LIVE else live.SLOW,
+        "live_state": live.ON if 0 < opened.number <= MOST_LIVE else live.SLOW,
         **(_described(workflow, settings) if workflow else {}),
     }
     return model_admin.respond(request, TEMPLATE, REGION, context)

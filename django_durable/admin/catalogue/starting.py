@@ -38,8 +38,6 @@ class JSONInputForm(forms.Form):
 
     input = JSONObjectField(
         label=gettext_lazy("Input"),
-        # Django's field takes an empty object for no object.
-        required=False,
         help_text=gettext_lazy(
             "A JSON object: the first data of its steps. What JSON does not have is "
             'written as it is stored, with "$type".'

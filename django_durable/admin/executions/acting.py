@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_durable.admin.base import DurableAdmin
+from django_durable.admin.dressing import without_values
+from django_durable.admin.executions.forms import OperationForm
 from django_durable.admin.executions.operations import OPERATIONS, Operation
 from django_durable.admin.executions.portrait import find
 from django_durable.admin.history import note
@@ -62,7 +63,7 @@ def _act(
     request: HttpRequest,
     operation: Operation,
     row: Execution,
-    form: forms.Form,
+    form: OperationForm,
     place: Place,
 ) -> HttpResponse | None:
     """Do it, and go on to where one sees what came of it; ``None``: show the form again."""
@@ -86,11 +87,14 @@ def _act(
     return HttpResponseRedirect(place.url("execution_change", row.pk))
 
 
-def _show_errors(form: forms.Form, error: DurableError) -> None:
+def _show_errors(form: OperationForm, error: DurableError) -> None:
     """Put what a form of the workflow says into this one, where one can see it."""
     told = getattr(error, "errors", None) or {}
     if not told:
         form.add_error(None, str(error))
+    elif not form.rights.see_payloads:
+        form.add_error(None, without_values(told))
+        return
     for field, lines in told.items():
         prefix = "" if field == "__all__" else f"{field}: "
         for line in lines:

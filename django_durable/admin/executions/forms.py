@@ -16,6 +16,10 @@ from django_durable.exceptions import NotStorable
 from django_durable.models import Execution, Wait
 from django_durable.types import WaitStatus
 
+AS_STORED = _(
+    'A JSON object. What JSON does not have is written as it is stored, with "$type".'
+)
+
 
 class JSONTextField(forms.JSONField):
     """JSON to read and to write by hand."""
@@ -43,14 +47,26 @@ class JSONTextField(forms.JSONField):
 
 
 class JSONObjectField(JSONTextField):
-    """A JSON object, as it is stored; cleaned it is the value that it stands for."""
+    """A JSON object, as it is stored; cleaned it is the value that it stands for.
+
+    ``empty`` is what no text at all stands for, if anything.
+    """
+
+    def __init__(self, *, empty: Any = None, **options: Any) -> None:
+        # Django's field takes an empty object for no object.
+        super().__init__(required=False, **options)
+        self.empty = empty
 
     def clean(self, value: Any) -> Any:
         """Return the value; raises ``ValidationError`` where there is none."""
         tree = super().clean(value)
+        tree = self.empty if tree is None else tree
         if not isinstance(tree, dict):
             raise ValidationError(_("Give a JSON object."))
-        return decoded(tree)
+        try:
+            return codec.decode(tree)
+        except NotStorable as error:
+            raise ValidationError(str(error)) from error
 
 
 class OperationForm(forms.Form):
@@ -70,16 +86,21 @@ class OperationForm(forms.Form):
         self.rights = rights or Rights()
 
 
-class ReasonForm(OperationForm):
-    """Why; for those who read the history later."""
-
-    reason = forms.CharField(
+def reason_field(help_text: Any) -> forms.CharField:
+    """Return the field that asks why, for those who read the history later."""
+    return forms.CharField(
         label=_("Reason"),
         required=False,
         max_length=500,
         widget=forms.Textarea({"rows": 2, "cols": 60}),
-        help_text=_("Is kept in the history of the execution."),
+        help_text=help_text,
     )
+
+
+class ReasonForm(OperationForm):
+    """Why it is done."""
+
+    reason = reason_field(_("Is kept in the history of the execution."))
 
 
 class CancelForm(ReasonForm):
@@ -114,14 +135,7 @@ class EventForm(OperationForm):
 class AgainForm(ReasonForm):
     """The input to start with: the same, unless one may see and change it."""
 
-    input = JSONObjectField(
-        label=_("Input"),
-        required=False,
-        help_text=_(
-            "A JSON object. What JSON does not have is written as it is stored, with "
-            '"$type".'
-        ),
-    )
+    input = JSONObjectField(label=_("Input"), help_text=AS_STORED)
     field_order = ("input", "reason")
 
     def __init__(self, data: Any = None, **options: Any) -> None:
@@ -137,11 +151,3 @@ def stored_input(row: Execution) -> Any:
     """Return the input of an execution as it is stored."""
     rows: Any = Execution.rows.using(row._state.db)
     return whole(rows.filter(pk=row.pk), "input")
-
-
-def decoded(tree: Any) -> Any:
-    """Return the value of a tree; raises ``ValidationError`` where it has none."""
-    try:
-        return codec.decode(tree)
-    except NotStorable as error:
-        raise ValidationError(str(error)) from error

@@ -9,14 +9,13 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, DELETION
 from django.utils.translation import gettext_lazy as _
 
-from django_durable import api, clock
+from django_durable import api, clock, codec
 from django_durable.admin.executions.forms import (
     AgainForm,
     CancelForm,
     EventForm,
     OperationForm,
     ReasonForm,
-    decoded,
     stored_input,
 )
 from django_durable.conf import get_settings
@@ -24,7 +23,7 @@ from django_durable.definition import registry
 from django_durable.exceptions import ExecutionClosed
 from django_durable.models import Execution
 from django_durable.models.execution import FINAL
-from django_durable.store import retention
+from django_durable.store import retention, skipping
 from django_durable.types import ExecutionStatus, WaitKind
 
 Act = Callable[[Execution, Mapping[str, Any], str], object]
@@ -94,11 +93,13 @@ def _delete(row: Execution, given: Mapping[str, Any], durable: str) -> None:
 def _is_due_later(row: Execution) -> bool:
     """Say whether a time is all that ``row``, which ``portrait.find`` returned, waits for.
 
-    That is a start, a back-off, a snooze or a sleep; of a block, some members may sleep.
+    That is a start, a back-off, a snooze or a sleep; of a block, that of a member.
     """
     due = row.available_at
+    if row.status == ExecutionStatus.WAITING and row.open_lanes:
+        return skipping.has_member_due_later(row)
     if row.status == ExecutionStatus.WAITING:
-        return row.open_lanes > 0 or getattr(row, "awaits", None) == WaitKind.SLEEP
+        return getattr(row, "awaits", None) == WaitKind.SLEEP
     return due is not None and due > clock.now()
 
 
@@ -109,7 +110,7 @@ def _send_event(row: Execution, given: Mapping[str, Any], durable: str) -> None:
 def _start_again(row: Execution, given: Mapping[str, Any], durable: str) -> Execution:
     return api.start(
         row.workflow,
-        given["input"] if "input" in given else decoded(stored_input(row)),
+        given["input"] if "input" in given else codec.decode(stored_input(row)),
         queue=row.home_queue,
         priority=row.priority,
         tags=row.tags,

@@ -13,11 +13,7 @@ from django.utils.translation import ngettext
 
 from django_durable.admin.inbox.questions import MOST_COUNTED
 from django_durable.admin.permissions import APP
-
-
-def shown(count: int) -> str:
-    """Return a count, as far as it was counted."""
-    return f"{MOST_COUNTED - 1}+" if count >= MOST_COUNTED else str(count)
+from django_durable.console.words import up_to
 
 
 def waiting(count: int) -> str:
@@ -27,7 +23,7 @@ def waiting(count: int) -> str:
     said = ngettext(
         "%(count)s question waits for you", "%(count)s questions wait for you", count
     )
-    return said % {"count": shown(count)}
+    return said % {"count": up_to(count, MOST_COUNTED)}
 
 
 def badge(count: int) -> SafeString:
@@ -36,7 +32,7 @@ def badge(count: int) -> SafeString:
         '<span class="durable-count" title="{0}"><span aria-hidden="true">{1}</span>'
         '<span class="visually-hidden">({0})</span></span>',
         waiting(count),
-        shown(count),
+        up_to(count, MOST_COUNTED),
     )
 
 

@@ -45,7 +45,7 @@ class ShowFilter(SimpleListFilter):
             yield choice if number else {**choice, "display": _("I may answer")}
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
-        """Narrow the list. This is what keeps the questions of others from it."""
+        """Narrow the list."""
         rows: QuerySet[Any] = queryset
         match shown(request):
             case "mine":

@@ -120,8 +120,8 @@ class QuestionsAdmin(DurableAdmin):
     change_list_template = "admin/django_durable/inbox/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return all questions; ``ShowFilter`` leaves those that the user may see."""
-        return questions.with_execution(questions.asked(request), _MOST_METADATA)
+        """Return the questions that the user may see."""
+        return questions.with_execution(questions.visible(request), _MOST_METADATA)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that is turned by number."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -24,7 +24,7 @@ from django_durable.models import Execution, InputRequest
 from django_durable.store import answering
 from django_durable.types import InputType, WaitStatus
 
-MOST_COUNTED = 100
+MOST_COUNTED = 99
 MOST_OFFERED = 3
 
 _UNSEEN = ("execution__input", "execution__data", "execution__error")
@@ -74,6 +74,14 @@ def asked(request: HttpRequest) -> QuerySet[Any, Any]:
         found = answering.judged(rows, request.user)
         setattr(request, _CACHE, found)
     return cast("QuerySet[Any, Any]", found)
+
+
+def visible(request: HttpRequest) -> QuerySet[Any, Any]:
+    """Return the questions that a list may hold: all, or mine to answer and answered."""
+    found = asked(request)
+    if sees_all(request.user):
+        return found
+    return found.filter(Q(is_answerable=True) | Q(answered_by=request.user.pk))
 
 
 def still_open(request: HttpRequest) -> QuerySet[Any, Any]:

@@ -22,7 +22,7 @@ from django_durable.conf import Settings, get_instances
 from django_durable.models import Worker
 from django_durable.models.execution import UNSUCCESSFUL
 from django_durable.store import answering, schedules
-from django_durable.store.bounded import evaluate
+from django_durable.store.bounded import Count, evaluate
 from django_durable.store.failures import FailureKind, failures
 from django_durable.store.overview import Overview, QueueCounts, overview
 from django_durable.store.throughput import past_hour
@@ -91,7 +91,10 @@ def _standing(request: HttpRequest, settings: Settings) -> dict[str, Any]:
         "workers": [_Load(one, found) for one in found.workers[:MOST_WORKERS]],
         "more_workers": max(len(found.workers) - MOST_WORKERS, 0),
         "failures": failed,
-        "failure_rows": [(one, _query_of(one)) for one in failed.kinds],
+        "failure_rows": [
+            (one, Count(one.count, failed.is_cut), _query_of(one))
+            for one in failed.kinds
+        ],
         "troubled": troubled[:MOST_SCHEDULES],
         "sees_schedules": sees_schedules,
         "sees_workers": may_view_workers(user),

@@ -11,7 +11,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import cron
-from django_durable.admin.executions.forms import JSONTextField, decoded
+from django_durable.admin.dressing import without_values
+from django_durable.admin.executions.forms import (
+    AS_STORED,
+    JSONObjectField,
+    reason_field,
+)
 from django_durable.admin.payloads import whole
 from django_durable.admin.permissions import ScheduleRights
 from django_durable.conf import Settings
@@ -60,6 +65,9 @@ class ScheduleForm(forms.Form):
     def show(self, error: DurableError) -> None:
         """Put what was refused beside the field that it is about."""
         told: Mapping[str, list[str]] = getattr(error, "errors", {})
+        if told and self.row is not None and not self.rights.see_payloads:
+            self.add_error(None, without_values(told))
+            return
         for option, lines in (told or {"__all__": [str(error)]}).items():
             for line in lines:
                 self.add_error(*self._place(option, line))
@@ -74,28 +82,15 @@ class ScheduleForm(forms.Form):
 
 
 class ReasonForm(ScheduleForm):
-    """Why; for those who read the history later."""
+    """Why it is done."""
 
-    reason = forms.CharField(
-        label=_("Reason"),
-        required=False,
-        max_length=500,
-        widget=forms.Textarea({"rows": 2, "cols": 60}),
-        help_text=_("Is kept in the history of the schedule."),
-    )
+    reason = reason_field(_("Is kept in the history of the schedule."))
 
 
 class _WithInput(ScheduleForm):
     """Has an input, for those who may see payloads; it begins with what is stored."""
 
-    input = JSONTextField(
-        label=_("Input"),
-        required=False,
-        help_text=_(
-            "A JSON object. What JSON does not have is written as it is stored, with "
-            '"$type".'
-        ),
-    )
+    input = JSONObjectField(label=_("Input"), help_text=AS_STORED, empty={})
 
     def __init__(self, data: Any = None, **options: Any) -> None:
         """Begin with the input that is stored."""
@@ -107,15 +102,6 @@ class _WithInput(ScheduleForm):
             self.initial["input"] = whole(rows.filter(pk=self.row.pk), "input")
         elif self.row is not None:
             del self.fields["input"]
-
-    def clean_input(self) -> Any:
-        """Return the value that the JSON stands for."""
-        tree = self.cleaned_data["input"]
-        if tree is None:
-            return {}
-        if not isinstance(tree, dict):
-            raise ValidationError(_("Give a JSON object."))
-        return decoded(tree)
 
 
 class TriggerForm(ReasonForm, _WithInput):
