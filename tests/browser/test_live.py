@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 expect = pytest.importorskip(
@@ -20,13 +22,14 @@ def refreshes(enter):
     """Return a page with a clock that stands still, and the list of its refreshes."""
 
     def refreshes(person, address):
-        page, seen = enter(person), []
-        page.clock.install()
+        page, seen, now = enter(person), [], time.time()
+        # Before the page is opened: else it might refresh itself before it stands still.
+        page.clock.install(time=now)
+        page.clock.pause_at(now + 1)
         page.on(
             "requestfinished", lambda it: seen.append(it) if is_refresh(it) else None
         )
         page.goto(address)
-        page.clock.pause_at(page.evaluate("Date.now() / 1000 + 0.5"))
         return page, seen
 
     return refreshes
