@@ -6,6 +6,7 @@ To look never answers, for mail scanners open every link. An answer is a POST.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -35,6 +36,8 @@ from django_durable.models import InputRequest
 from django_durable.store import inputs
 from django_durable.types import InputType, WaitStatus
 
+logger = logging.getLogger("django_durable.doors")
+
 COMMENT = "durable_comment"
 """The field of the comment, named so that no form of a project has it too."""
 
@@ -53,6 +56,11 @@ _REFUSALS: Mapping[str, tuple[int, Any, Any]] = {
         403,
         _("This link cannot be used any more"),
         _("The account that it was made for is not active."),
+    ),
+    "broken": (
+        503,
+        _("This question cannot be shown at the moment"),
+        _("Please open the link again later. Whoever runs this site can see why."),
     ),
     WaitStatus.SATISFIED: (
         409,
@@ -158,6 +166,7 @@ def _look(request: HttpRequest, opened: Opened) -> HttpResponse:
 
 def _take(request: HttpRequest, opened: Opened) -> HttpResponse:
     asked = opened.asked
+    form_class = _form_class(asked)
     try:
         answer_input(
             asked.execution_id,
@@ -171,7 +180,7 @@ def _take(request: HttpRequest, opened: Opened) -> HttpResponse:
             durable=opened.settings.alias,
         )
     except (InvalidInput, NotStorable) as error:
-        form = _form_class(asked)(data=request.POST)
+        form = form_class(data=request.POST)
         return _page(request, asked, _with_errors(form, error))
     except InputNotFound:
         asked.refresh_from_db()
@@ -183,7 +192,12 @@ def _take(request: HttpRequest, opened: Opened) -> HttpResponse:
 
 
 def _form_class(asked: InputRequest) -> type[django_forms.BaseForm]:
-    return forms.form_class_for(inputs.describe(asked))
+    try:
+        return forms.form_class_for(inputs.describe(asked))
+    except ValueError as error:
+        # The class was moved or renamed by a deploy.
+        logger.exception("Input %r of %s", asked.name, asked.execution_id)
+        raise Refused("broken") from error
 
 
 def _with_errors(

@@ -438,6 +438,7 @@ PEOPLE: Sequence[Any] = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("permissions", PEOPLE)
 def test_each_address_takes_its_permissions(rows, login, permissions):
     client, before = login(*permissions), stored()
@@ -456,6 +457,7 @@ def test_each_address_takes_its_permissions(rows, login, permissions):
     assert stored() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("permissions", PEOPLE)
 def test_each_action_on_several_takes_its_permissions(rows, login, permissions):
     client, before = login(*permissions), stored()

@@ -268,6 +268,14 @@ def test_questions_are_counted_for_the_reader_and_in_all(login):
 
 
 @pytest.mark.django_db
+def test_the_most_of_the_past_hour_may_be_in_the_minute_that_is_not_over(boss):
+    stored(2, status="completed", completed_at=NOON - minutes(2))
+    stored(3, status="completed", completed_at=NOON)
+
+    assert "At most 3, so far." in page(boss)
+
+
+@pytest.mark.django_db
 def test_the_past_hour_is_drawn_and_told_in_a_table(boss):
     stored(
         2,

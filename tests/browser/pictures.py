@@ -32,14 +32,17 @@ EXACT = 120
 APART = 5
 MOST_BYTES = 1_500_000
 
-EXECUTIONS = "/admin/django_durable/execution/"
-INPUTS = "/admin/django_durable/inputrequest/"
-WORKFLOWS = "/admin/django_durable/workflow/"
+APP = "/admin/django_durable/"
+EXECUTIONS = f"{APP}execution/"
+INPUTS = f"{APP}inputrequest/"
+WORKFLOWS = f"{APP}workflow/"
+SCHEDULES = f"{APP}schedule/"
 
 # Name of the picture, and where the page is: an address, or the list on which to find
 # it and what its link says, and the tab.
 PAGES: dict[str, tuple[str, ...]] = {
-    "app": ("/admin/django_durable/",),
+    "app": (APP,),
+    "overview": (f"{APP}overview/",),
     "executions": (f"{EXECUTIONS}?workflow=process_order",),
     "execution": (f"{EXECUTIONS}?q=key:1016", "process_order"),
     "timeline": (f"{EXECUTIONS}?q=key:1035", "process_order", "Timeline"),
@@ -49,6 +52,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "workflows": (WORKFLOWS,),
     "workflow": (WORKFLOWS, "process_order"),
     "start": (f"{WORKFLOWS}handle_complaint/start/",),
+    "schedules": (SCHEDULES,),
+    "schedule": (SCHEDULES, "stock_report"),
+    "workers": (f"{APP}worker/",),
 }
 
 

@@ -419,6 +419,23 @@ def test_a_link_ends_with_the_account_it_was_made_for(client):
     assert set(InputRequest.objects.values_list("status", flat=True)) == {"open"}
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_question_whose_form_is_gone_from_the_code_waits_for_it(
+    client, caplog, method
+):
+    request = asked(Asks, options={"type": "form", "form": True})
+    InputRequest.objects.update(form="shop.forms.Gone")
+
+    response = getattr(client, method)(answer_link(request))
+
+    assert response.status_code == 503
+    assert "open the link again later" in Page(response).text
+    assert "shop.forms.Gone" in caplog.text
+    assert "Gone" not in Page(response).text
+    request.refresh_from_db()
+    assert request.status == "open"
+
+
 def test_what_was_not_signed_here_opens_nothing(client):
     link = answer_link(asked())
     token = parse_qs(urlsplit(link).query)["token"][0]

@@ -59,7 +59,7 @@ def _rate(
     note: str = "",
 ) -> Rate:
     over = figures[:-1]
-    known = [one for one in over if one.value is not None]
+    known = [one for one in figures if one.value is not None]
     most = max(known, key=lambda one: one.value or 0, default=None)
     now = _value(over[-1]) if over else NOTHING
     description = _("%(label)s: %(now)s in the last minute, at most %(most)s.") % {
