@@ -179,6 +179,19 @@ def test_the_links_of_a_page_lead_somewhere(page):
             assert anchor in anchors_of(target), f"{name_of(page)}: {link}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_pictures_of_a_page_are_there(page):
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for source in re.findall(r'\bsrc(?:set)?="([^"]+)"', text):
+        assert (page.parent / source).is_file(), f"{name_of(page)}: {source}"
+
+
+def test_every_picture_is_shown_somewhere():
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = {path.name for path in (DOCS / "images").iterdir()}
+    assert not {name for name in pictures if name not in pages}
+
+
 def test_every_page_can_be_reached_from_the_index():
     reached, ahead = set(), [DOCS / "index.md"]
     while ahead:
