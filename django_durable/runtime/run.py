@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import transaction
 
@@ -23,6 +23,9 @@ from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, Moved
 from django_durable.types import ExecutionStatus, Tree
 
+OnTakeover: TypeAlias = Callable[[bool, bool], None]
+"""Is told whether there is more to do, and whether a thread hangs in the body."""
+
 
 class Run:
     """Where a leased execution stands, as far as is stored; ``data`` is encoded.
@@ -30,14 +33,14 @@ class Run:
     What is stored changes only by writing a ``Move``; ``follow`` then takes it over.
     ``given`` is what its steps get besides the data: in an ``Each`` item and index.
     ``on_takeover`` is called when the watchdog has settled an attempt in the place of
-    its thread, and told whether there is more to do. ``steps`` and ``began`` tell how
+    its thread: see ``Executor.begin``. ``steps`` and ``began`` tell how
     long it has had its turn.
     """
 
     def __init__(
         self,
         claimed: Claimed,
-        on_takeover: Callable[[bool], None] = lambda goes_on: None,
+        on_takeover: OnTakeover = lambda goes_on, hangs: None,
     ) -> None:
         self.claimed = claimed
         self.began = time.monotonic()

@@ -12,6 +12,7 @@ from functools import partial
 
 from django.db import Error, connections
 
+from django_durable.runtime.event_loop import EventLoop
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.log_writer import LogWriter
 from django_durable.runtime.run import Run
@@ -49,6 +50,7 @@ class Supervisor:
         self._options = options
         self._requests = requests
         self._watchdog = Watchdog()
+        self._event_loop = EventLoop()
         self._logs = LogWriter(options.settings)
         self._outage = Outage()
         self._pool = Pool(
@@ -95,6 +97,7 @@ class Supervisor:
             self._options.settings,
             watchdog=self._watchdog,
             logs=self._logs,
+            loop=self._event_loop,
             should_yield=should_yield,
         )
 
@@ -205,6 +208,7 @@ class Supervisor:
             self._listener.join()
         self._watchdog.close()
         self._pool.close()
+        self._event_loop.close()
         self._logs.close()
         self._ended.set()
 
