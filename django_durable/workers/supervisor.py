@@ -24,7 +24,7 @@ from django_durable.workers.pool import Pool, Runs
 from django_durable.workers.pruner import PRUNE_INTERVAL, Pruner
 from django_durable.workers.scheduler import Scheduler
 from django_durable.workers.services import (
-    REAP_INTERVAL,
+    SWEEP_INTERVAL,
     Dispatcher,
     Heartbeat,
     Reaper,
@@ -77,7 +77,8 @@ class Supervisor:
         self._dispatching = self._loop(
             "dispatcher", self._dispatcher, options.settings.poll_interval
         )
-        self._reaping = self._loop("reaper", Reaper(options), REAP_INTERVAL)
+        reaper = Reaper(options, sweeps_every=SWEEP_INTERVAL)
+        self._reaping = self._loop("reaper", reaper, reaper.interval)
         self._scheduling = self._loop(
             "scheduler", Scheduler(options), options.settings.scheduler_interval
         )
