@@ -197,6 +197,7 @@ class Executor:
 
     def _go(self, run: Run, move: Move) -> Move | bool:
         """Return a move that may be written with those of others; else go there."""
+        move = run.counted_down(move)
         return self._write_and_follow(run, move) if run.concerns_others(move) else move
 
     def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> Move | bool:
