@@ -79,6 +79,8 @@ class Awaiting:
         """Begin to await it. ``on_end`` is called unless the watchdog was quicker."""
 
         def end(result: Callable[[], Any]) -> None:
+            # It has ended, or was cancelled before it began.
+            self._body.body.close()
             self._attempt.leave_body()
             self._result = result
             if self._attempt.take():
@@ -88,7 +90,15 @@ class Awaiting:
                 threading.Thread(target=self._close_lines, daemon=True).start()
 
         body = _with_an_eye_on_the_database(self._body.body, using)
-        cancel = loop.start(body, self._body.surroundings, end)
+        try:
+            cancel = loop.start(body, self._body.surroundings, end)
+        except BaseException:
+            # No thread was to be had for the loop.
+            body.close()
+            self._body.body.close()
+            if self._attempt.take():
+                raise
+            return
         self._attempt.interrupt = cancel
         if self._attempt.is_over:
             cancel()

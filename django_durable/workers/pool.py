@@ -177,6 +177,9 @@ class Pool:
         """Run one step of a job; say whether this thread is still one of the pool's."""
         try:
             following = self._advance(job)
+            if isinstance(following, Awaiting):
+                self._await(job, following)
+                return True
         except Abandoned:
             return False
         except BaseException as error:
@@ -209,12 +212,13 @@ class Pool:
             moved = self._executor.write(run, written.move)
         return self._executor.follow(run, written.move, moved)
 
-    def _go_on(self, job: Job, following: Following) -> None:
-        if isinstance(following, Awaiting):
-            assert job.run is not None
-            on_end = partial(self._go_on_with, job, following)
-            self._executor.await_(job.run, following, on_end)
-        elif isinstance(following, Move):
+    def _await(self, job: Job, awaiting: Awaiting) -> None:
+        assert job.run is not None
+        on_end = partial(self._go_on_with, job, awaiting)
+        self._executor.await_(job.run, awaiting, on_end)
+
+    def _go_on(self, job: Job, following: Move | bool) -> None:
+        if isinstance(following, Move):
             self._writer.write(Writing(job, following))
             if not following.keeps_lease:
                 self._free_slot(job)

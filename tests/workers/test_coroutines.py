@@ -223,6 +223,25 @@ def test_an_attempt_whose_database_goes_away_is_lost_and_not_failed(
     assert fresh(other).error["type"] == "OperationalError"
 
 
+def test_one_for_which_there_is_no_loop_is_given_back(run_all, loop, monkeypatch):
+    class Unlucky(Workflow, name="coroutines_unlucky"):
+        @step
+        async def body(self, ctx):
+            return {"attempt": ctx.attempt}
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    execution = durable.start(Unlucky)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "start", refuse)
+        run_all()
+    assert fresh(execution).status == "pending"
+    run_all()
+
+    assert fresh(execution).result == {"attempt": 2}
+
+
 def test_a_loop_that_is_blocked_for_long_gets_no_more_coroutines(loop, monkeypatch):
     monkeypatch.setattr(event_loop, "_STUCK_SECONDS", 0.1)
     ended, go_on, begun = SimpleQueue(), threading.Event(), threading.Event()
