@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from contextvars import copy_context
 from functools import partial
+from typing import TypeAlias
 
 from django.db import (
     DatabaseError,
@@ -37,14 +37,20 @@ from django_durable.engine.planner import after_attempt, next_action
 from django_durable.engine.waiting import WaitRequest
 from django_durable.exceptions import Cancelled, LeaseLost
 from django_durable.runtime import blocks, settling
-from django_durable.runtime.attempts import CutOff, outcome_of, timed_out
+from django_durable.runtime.attempts import (
+    Awaiting,
+    CutOff,
+    context_of,
+    outcome_of,
+    timed_out,
+)
 from django_durable.runtime.context import StepContext
+from django_durable.runtime.event_loop import EventLoop
 from django_durable.runtime.log_capture import StepLines
 from django_durable.runtime.log_writer import LogWriter
-from django_durable.runtime.memory import StepMemory
 from django_durable.runtime.persisting import persist
-from django_durable.runtime.run import Run
-from django_durable.runtime.step_runner import failure
+from django_durable.runtime.run import OnTakeover, Run
+from django_durable.runtime.step_runner import failure, is_interruption
 from django_durable.runtime.watchdog import Attempt, Watchdog
 from django_durable.store import announcements, families, leases, waits
 from django_durable.store.leases import Claimed
@@ -53,6 +59,9 @@ from django_durable.store.moves import Move, Moved
 from django_durable.types import ErrorInfo, StepStatus
 
 logger = logging.getLogger("django_durable.runtime")
+
+Following: TypeAlias = Move | Awaiting | bool
+"""What comes next: a move to write, a coroutine to await, or whether there is more."""
 
 
 class _NotCommitted(Exception):
@@ -73,7 +82,8 @@ class Executor:
 
     ``inline`` means that all runs in the thread and transaction of the caller: nothing
     is settled from another thread. ``should_yield`` is asked after each step whether the
-    execution is to go back to its queue.
+    execution is to go back to its queue. Coroutines are awaited on ``loop``; without
+    one, in the thread of the caller.
     """
 
     def __init__(
@@ -83,34 +93,36 @@ class Executor:
         watchdog: Watchdog,
         logs: LogWriter | None = None,
         inline: bool = False,
+        loop: EventLoop | None = None,
         should_yield: Callable[[Run], bool] = lambda run: False,
     ) -> None:
         self._settings = settings
         self._watchdog = watchdog
         self._logs = logs or LogWriter(settings, inline=inline)
         self._inline = inline
+        self._loop = loop
         self._should_yield = should_yield
 
     def run(
         self,
         claimed: Claimed,
-        on_takeover: Callable[[bool], None] = lambda goes_on: None,
+        on_takeover: OnTakeover = lambda goes_on, hangs: None,
     ) -> None:
         """Run in this thread until the execution ends, waits, or goes back to a queue."""
+        assert self._loop is None
         run = self.begin(claimed, on_takeover)
-        following: Move | bool = True
+        following: Following = True
         while run is not None and following:
             following = self.advance(run)
             if isinstance(following, Move):
                 following = self._write_and_follow(run, following)
 
-    def begin(
-        self, claimed: Claimed, on_takeover: Callable[[bool], None]
-    ) -> Run | None:
+    def begin(self, claimed: Claimed, on_takeover: OnTakeover) -> Run | None:
         """Take over a claimed execution; ``None`` when it is gone already.
 
         ``on_takeover`` is called when the watchdog has settled an attempt in the place
-        of its thread, and told whether there is more to do.
+        of its thread, and told whether there is more to do, and whether the thread
+        hangs in the body.
         """
         try:
             run = Run(claimed, on_takeover)
@@ -121,14 +133,30 @@ class Executor:
             announcements.started(run.lease, run.claimed.workflow)
         return run
 
-    def advance(self, run: Run) -> Move | bool:
+    def advance(self, run: Run) -> Following:
         """Do the next thing.
 
-        Returns a move, to be written and then handed to ``follow``; or whether the lease
-        still holds and more is to do.
+        Returns a move, to be written and then handed to ``follow``; a coroutine, to be
+        handed to ``await_`` and then to ``resume``; or whether the lease still holds and
+        more is to do.
         """
         try:
             return self._advance(run)
+        except (LeaseLost, Cancelled) as lost:
+            return _stopped(run, lost)
+
+    def await_(self, run: Run, awaiting: Awaiting, on_end: Callable[[], None]) -> None:
+        """Await a coroutine; ``on_end`` is called unless the watchdog has settled it."""
+        assert self._loop is not None
+        awaiting.start(self._loop, run.lease.using, on_end)
+
+    def resume(self, run: Run, awaiting: Awaiting) -> Following:
+        """Go on after a coroutine, as ``advance`` does."""
+        try:
+            with closing(awaiting.lines):
+                outcome = awaiting.outcome()
+            consequence = self._consequence(run, awaiting.step, outcome)
+            return self._settle(run, awaiting.step, consequence)
         except (LeaseLost, Cancelled) as lost:
             return _stopped(run, lost)
 
@@ -151,7 +179,7 @@ class Executor:
     def _write_and_follow(self, run: Run, move: Move) -> bool:
         return self.follow(run, move, self.write(run, move))
 
-    def _advance(self, run: Run) -> Move | bool:
+    def _advance(self, run: Run) -> Following:
         action = next_action(
             run.graph, run.state(), max_lost=self._settings.max_lost_attempts
         )
@@ -169,6 +197,7 @@ class Executor:
 
     def _go(self, run: Run, move: Move) -> Move | bool:
         """Return a move that may be written with those of others; else go there."""
+        move = run.counted_down(move)
         return self._write_and_follow(run, move) if run.concerns_others(move) else move
 
     def _ask(self, run: Run, action: Choose | AskLoop | AskItems) -> Move | bool:
@@ -179,7 +208,7 @@ class Executor:
                 surroundings.run(lines.capture)
                 answer = surroundings.run(blocks.ask, run, action)
         except BaseException as error:
-            if _is_interruption(error):
+            if is_interruption(error):
                 raise
             return self._go(run, blocks.move_after_error(run, action, error))
         if isinstance(answer, OpenLanes):
@@ -203,37 +232,23 @@ class Executor:
         run.position, run.members = action.path, ()
         return True
 
-    def _run_step(self, run: Run, step: RunStep) -> Move | bool:
+    def _run_step(self, run: Run, step: RunStep) -> Following:
         run.load_answers()
         lines = self._lines_of(run, step.path, step.attempt)
         attempt = self._begin(run, step, lines)
-        context = StepContext(
-            execution_id=run.lease.owner_id,
-            workflow=run.claimed.workflow,
-            step=step.path,
-            sequence=run.sequence,
-            attempt=step.attempt,
-            is_undo=step.undoes is not None,
-            answers=run.answers,
-            memory=StepMemory(
-                run.lease,
-                path=step.path,
-                sequence=run.visit,
-                attempt=step.attempt,
-                max_bytes=self._settings.max_payload_bytes,
-            ),
-            running=attempt,
-            max_payload_bytes=self._settings.max_payload_bytes,
-            is_atomic=step.node.atomic,
-            index=run.given.get("index"),
-            iteration=run.graph.iteration(step.path) if run.graph else None,
-        )
+        max_bytes = self._settings.max_payload_bytes
+        context = context_of(run, step, attempt, max_bytes=max_bytes)
         # Before the end of an attempt is written, its lines are; those of an atomic one
         # after its transaction, so that they are not rolled back with it.
-        with closing(lines):
+        with ExitStack() as stack:
+            stack.callback(lines.close)
             if step.node.atomic:
                 return self._run_atomic(run, step, context, attempt, lines)
-            outcome = outcome_of(run, step, context, attempt, lines)
+            loop = self._loop
+            outcome = outcome_of(run, step, context, attempt, lines, loop=loop)
+            if isinstance(outcome, Awaiting):
+                stack.pop_all()
+                return outcome
         return self._settle(run, step, self._consequence(run, step, outcome))
 
     def _lines_of(self, run: Run, path: str, attempt: int) -> StepLines:
@@ -301,6 +316,7 @@ class Executor:
         try:
             with transaction.atomic(using=using):
                 outcome = outcome_of(run, step, context, attempt, lines)
+                assert not isinstance(outcome, Awaiting)
                 consequence = self._consequence(run, step, outcome)
                 if not isinstance(consequence, GoOn):
                     raise _NotCommitted(outcome)  # noqa: TRY301
@@ -338,7 +354,9 @@ class Executor:
             raise CutOff(str(error)) from error
         return self.follow(run, move, stored)
 
-    def _take_over(self, run: Run, step: RunStep, lines: StepLines) -> None:
+    def _take_over(
+        self, run: Run, step: RunStep, lines: StepLines, hangs: bool
+    ) -> None:
         """Settle an attempt that is late, in the watchdog's thread."""
         goes_on = False
         try:
@@ -352,7 +370,7 @@ class Executor:
             _stopped(run, lost)
         finally:
             connections.close_all()
-            run.on_takeover(goes_on)
+            run.on_takeover(goes_on, hangs)
 
 
 def _held(moved: Moved | None) -> Moved:
@@ -369,12 +387,6 @@ def _stopped(run: Run | Claimed, reason: object) -> bool:
 
 def _lost(error: ErrorInfo) -> StepFailed:
     return StepFailed(error=error, status=StepStatus.LOST, is_undoing=True)
-
-
-def _is_interruption(error: BaseException) -> bool:
-    """Say whether ``error`` is Ctrl-C in the main thread, which is nobody's failure."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) and is_main
 
 
 def _log(run: Run, move: Move) -> None:

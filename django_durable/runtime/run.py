@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from django_durable import clock
 from django_durable.definition import registry
@@ -23,6 +24,9 @@ from django_durable.store.leases import Claimed
 from django_durable.store.moves import Move, Moved
 from django_durable.types import ExecutionStatus, Tree
 
+OnTakeover: TypeAlias = Callable[[bool, bool], None]
+"""Is told whether there is more to do, and whether a thread hangs in the body."""
+
 
 class Run:
     """Where a leased execution stands, as far as is stored; ``data`` is encoded.
@@ -30,14 +34,14 @@ class Run:
     What is stored changes only by writing a ``Move``; ``follow`` then takes it over.
     ``given`` is what its steps get besides the data: in an ``Each`` item and index.
     ``on_takeover`` is called when the watchdog has settled an attempt in the place of
-    its thread, and told whether there is more to do. ``steps`` and ``began`` tell how
+    its thread: see ``Executor.begin``. ``steps`` and ``began`` tell how
     long it has had its turn.
     """
 
     def __init__(
         self,
         claimed: Claimed,
-        on_takeover: Callable[[bool], None] = lambda goes_on: None,
+        on_takeover: OnTakeover = lambda goes_on, hangs: None,
     ) -> None:
         self.claimed = claimed
         self.began = time.monotonic()
@@ -190,19 +194,32 @@ class Run:
         return Move(lease=self.lease, status=status, data=data, **{**stays, **changes})
 
     def concerns_others(self, move: Move) -> bool:
-        """Say whether ``move`` changes more rows than this execution's and its step's."""
+        """Say whether ``move`` changes more rows than can be written with other moves."""
         is_final = move.status in FINAL
-        if is_final and self.claimed.awaited_by is not None:
+        if is_final and self.claimed.awaited_by is not None and move.waiter is None:
             return True
         begins_undoing = move.error is not None and self.failure is None
         return bool(self.calls) and (is_final or begins_undoing)
 
+    def counted_down(self, move: Move) -> Move:
+        """Return ``move``, to be counted down where the execution waits for its lanes.
+
+        That is for a lane that has completed and has nothing open. What a failed one
+        means to its siblings is no matter of counting.
+        """
+        is_done = move.status is ExecutionStatus.COMPLETED and not self.calls
+        can_count = connections[self.lease.using].vendor == "postgresql"
+        if not is_done or not can_count or self.lease.lane is None:
+            return move
+        waiter, visit = self.claimed.awaited_by, self.claimed.awaited_visit
+        return replace(move, waiter=waiter, waiter_visit=visit)
+
     def write(self, move: Move) -> Moved | None:
         """Write ``move`` and all that it entails; ``None`` when the lease is lost."""
-        if not self.concerns_others(move):
-            return moves.write([move], using=self.lease.using)[0]
         if move.status in FINAL and self.claimed.awaited_by is not None:
             return self._finish(move)
+        if not self.concerns_others(move):
+            return moves.write([move], using=self.lease.using)[0]
         return self._write_and_close(move)
 
     def _write_and_close(self, move: Move) -> Moved | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
-from contextvars import Context
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.transaction import TransactionManagementError
@@ -59,16 +61,59 @@ _ENGINE_WORDS: tuple[tuple[type[BaseException], str, bool], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A body that has been called and is a coroutine, still to be awaited.
+
+    ``conclude`` makes an outcome of what it returns.
+    """
+
+    body: Coroutine[Any, Any, Any]
+    surroundings: Context
+    context: StepContext
+    conclude: Callable[[Any], Outcome]
+
+
 def run_step(
     workflow: type[Workflow],
     call: Call,
     context: StepContext,
     attempt: Attempt,
     surroundings: Context,
-) -> Outcome:
+) -> Outcome | Unfinished:
     """Run one attempt of a body; what user code raises becomes an outcome."""
     blocks = OpenBlocks()
-    outcome = _outcome(workflow, call, context, attempt, surroundings)
+    begin = partial(surroundings.run, _begin, workflow, call, context)
+    begun = _outcome(context, attempt, begin)
+    if isinstance(begun, Unfinished):
+        return begun
+    attempt.leave_body()
+    return _restored(blocks, begun, context)
+
+
+def finish_here(unfinished: Unfinished, attempt: Attempt) -> Outcome:
+    """Await a coroutine in this thread."""
+    blocks = OpenBlocks()
+    run = partial(unfinished.surroundings.run, run_coroutine, unfinished.body, attempt)
+    outcome = finish(unfinished, attempt, run)
+    attempt.leave_body()
+    return _restored(blocks, outcome, unfinished.context)
+
+
+def finish(
+    unfinished: Unfinished, attempt: Attempt, result: Callable[[], Any]
+) -> Outcome:
+    """Return the outcome of a coroutine that has ended; ``result`` may raise."""
+
+    def conclude() -> Outcome:
+        return unfinished.surroundings.run(unfinished.conclude, result())
+
+    found = _outcome(unfinished.context, attempt, conclude)
+    assert not isinstance(found, Unfinished)
+    return found
+
+
+def _restored(blocks: OpenBlocks, outcome: Outcome, context: StepContext) -> Outcome:
     try:
         blocks.restore()
     except TransactionManagementError as error:
@@ -77,14 +122,10 @@ def run_step(
 
 
 def _outcome(
-    workflow: type[Workflow],
-    call: Call,
-    context: StepContext,
-    attempt: Attempt,
-    surroundings: Context,
-) -> Outcome:
+    context: StepContext, attempt: Attempt, run: Callable[[], Outcome | Unfinished]
+) -> Outcome | Unfinished:
     try:
-        return surroundings.run(_run, workflow, call, context, attempt)
+        return run()
     except Suspend as suspension:
         return Suspended(request=suspension.request)
     except Snooze as snooze:
@@ -92,38 +133,42 @@ def _outcome(
     except Cancel as cancel:
         return CancelledItself(reason=codec.describe_exception(cancel)["message"])
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+        if is_interruption(error):
+            attempt.leave_body()
             raise
         return failure(error, context.step)
-    finally:
-        attempt.leave_body()
 
 
-def _run(
-    workflow: type[Workflow], call: Call, context: StepContext, attempt: Attempt
-) -> Outcome:
+def _begin(
+    workflow: type[Workflow], call: Call, context: StepContext
+) -> Outcome | Unfinished:
     node, tree = call.node, call.tree
     if call.passes is not None:
         return Returned(data={**tree, **call.passes}, output=call.passes)
     given = {**decoded(call.given), "ctx": context}
     if node.wait is not None:
         value = run_ready(node.wait, context, tree, given)
-        return _returned(value, tree, None, context)
+        return _returned(tree, None, context, value)
     assert node.function is not None
     context.index = call.given.get("index", context.index)
     if call.results is not None:
         given["results"] = call.results
     bound = bind(parameters_of(node.function), tree, given)
     value = node.function(owner(workflow, node.blocks), **bound.arguments)
+    conclude = partial(_concluded, tree, bound, context)
     if inspect.iscoroutine(value):
-        value = run_coroutine(value, attempt)
+        return Unfinished(value, copy_context(), context, conclude)
+    return conclude(value)
+
+
+def _concluded(tree: Tree, bound: Bound, context: StepContext, value: Any) -> Returned:
     if context.suspension is not None:
         raise SuspensionSwallowed(
             f"It waits for {context.suspension.request.sentence}, and the body caught the "
             "engine's suspension and went on. Catch Exception, not BaseException, and "
             "let a bare `except:` raise again."
         )
-    return _returned(value, tree, bound, context)
+    return _returned(tree, bound, context, value)
 
 
 def decoded(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +180,7 @@ def decoded(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _returned(
-    value: Any, tree: Tree, bound: Bound | None, context: StepContext
+    tree: Tree, bound: Bound | None, context: StepContext, value: Any
 ) -> Returned:
     """Return the outcome of a body that returned ``value``: what the data becomes."""
     goto = value if isinstance(value, Goto) else None
@@ -214,5 +259,7 @@ def owner(workflow: type[Workflow], blocks: tuple[type[Block], ...]) -> object:
     return instance
 
 
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def is_interruption(error: BaseException) -> bool:
+    """Say whether ``error`` is Ctrl-C in the main thread, which is nobody's failure."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and is_main

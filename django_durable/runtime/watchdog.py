@@ -17,13 +17,13 @@ class Attempt:
 
     The thread that runs the body and the watchdog both want to settle it; ``take``
     says yes to the first. ``limit`` is in seconds, prolonged by ``prolong``; nothing
-    prolongs ``ends_in``.
+    prolongs ``ends_in``. ``on_timeout`` is told whether a thread hangs in the body.
     """
 
     def __init__(
         self,
         limit: float | None,
-        on_timeout: Callable[[], None] | None,
+        on_timeout: Callable[[bool], None] | None,
         *,
         ends_in: float | None = None,
     ) -> None:
@@ -35,6 +35,7 @@ class Attempt:
         self._on_timeout = on_timeout
         self._lock = threading.Lock()
         self._is_taken = False
+        self._is_in_body = True
         self._thread_id: int | None = threading.get_ident()
 
     def take(self) -> bool:
@@ -61,24 +62,35 @@ class Attempt:
         return deadline if self._ends_at is None else min(deadline, self._ends_at)
 
     def leave_body(self) -> None:
-        """Say that user code has ended: from now on nothing may interrupt the thread."""
+        """Say that user code has ended: from now on nothing may interrupt it."""
         with self._lock:
-            if self.timed_out and self._thread_id is not None:
-                # An interruption that has not been delivered yet must not hit the engine.
-                _raise_in(self._thread_id, None)
-            self._thread_id = None
+            self._is_in_body = False
+            self._spare_thread()
+
+    def leave_thread(self) -> bool:
+        """Say that user code goes on without a thread; ``False`` when it is settled."""
+        with self._lock:
+            self._spare_thread()
+            return not self._is_taken
+
+    def _spare_thread(self) -> None:
+        if self.timed_out and self._thread_id is not None:
+            # An interruption that has not been delivered yet must not hit the engine.
+            _raise_in(self._thread_id, None)
+        self._thread_id = None
 
     def time_out(self) -> None:
         """Interrupt the body, and settle the attempt from outside where possible."""
         with self._lock:
-            if self._is_taken or self._thread_id is None:
+            if self._is_taken or not self._is_in_body:
                 return
             self.timed_out = True
             self.interrupt()
+            hangs = self._thread_id is not None
             on_timeout, self._on_timeout = self._on_timeout, None
             self._is_taken = on_timeout is not None
         if on_timeout is not None:
-            on_timeout()
+            on_timeout(hangs)
 
     def _interrupt_thread(self) -> None:
         if self._thread_id is not None:

@@ -28,20 +28,30 @@ if TYPE_CHECKING:
 # A move that is written again, for its answer was lost, finds its row where it leads, and
 # records no step. Only what is handed over to another queue is told to its workers: a
 # notification makes commits wait for each other.
+#
+# A lane that ends is counted down where its siblings go on. The last one, and what else
+# there is to do for who waits, is left out, as if others had locked the row.
 _WRITE = """
 WITH move AS MATERIALIZED (
-    SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now
+    SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now,
+        row_number() OVER (PARTITION BY waiter ORDER BY number) AS nth
     FROM json_to_recordset(%s) AS m(
         number int, id uuid, token bigint, becomes text, is_final bool, keeps_lease bool,
         position text, sequence int, attempt int, data jsonb, adds_output bool,
         error jsonb, due_at timestamptz, due_in float8, queue text, waiting_for text,
         step_id uuid, owner_id uuid, lane uuid, undoes uuid, path text, kind text,
         step_sequence int, step_attempt int, step_status text, output jsonb,
-        step_error jsonb, started_at timestamptz
+        step_error jsonb, started_at timestamptz, waiter uuid, visit int
     )
 ), locked AS MATERIALIZED (
-    SELECT id, sequence, attempt, status, lease_token, leased_by FROM {execution}
-    WHERE id = ANY (ARRAY(SELECT id FROM move)) ORDER BY id FOR UPDATE{waiting}
+    SELECT id, sequence, attempt, status, lease_token, leased_by, open_lanes, lane_limit,
+        completed_at
+    FROM {execution} WHERE id = ANY (ARRAY(SELECT unnest(ARRAY[id, waiter]) FROM move))
+    ORDER BY id FOR UPDATE{waiting}
+), ready AS MATERIALIZED (
+    SELECT move.* FROM move LEFT JOIN locked AS w ON w.id = move.waiter
+    WHERE move.waiter IS NULL OR (w.sequence = move.visit AND w.completed_at IS NULL
+        AND w.lane_limit IS NULL AND move.nth < w.open_lanes)
 ), moved AS (
     UPDATE {execution} AS e SET
         status = CASE WHEN e.status = 'paused' AND NOT m.is_final
@@ -71,12 +81,17 @@ WITH move AS MATERIALIZED (
         step_started_at = CASE WHEN e.status <> 'paused' AND m.keeps_lease
             THEN m.now END,
         completed_at = CASE WHEN m.is_final THEN m.now END
-    FROM move AS m JOIN locked AS was ON was.id = m.id
+    FROM ready AS m JOIN locked AS was ON was.id = m.id
     WHERE e.id = m.id AND e.id = ANY (ARRAY(SELECT id FROM locked))
         AND was.lease_token = m.token AND was.leased_by IS NOT NULL
         AND was.status IN ('running', 'compensating', 'paused')
     RETURNING e.status, m.*, (was.sequence, was.attempt, was.status)
         IS DISTINCT FROM (m.sequence, m.attempt, m.becomes) AS is_new
+), counted AS (
+    UPDATE {execution} AS w SET open_lanes = w.open_lanes - ended.lanes
+    FROM (SELECT waiter, count(*) AS lanes FROM moved WHERE waiter IS NOT NULL
+        GROUP BY waiter) AS ended
+    WHERE w.id = ended.waiter AND w.id = ANY (ARRAY(SELECT waiter FROM moved))
 ), recorded AS (
     INSERT INTO {step} (
         id, execution_id, lane, undoes, path, kind, sequence, attempt, status, output,
@@ -88,7 +103,8 @@ WITH move AS MATERIALIZED (
 )
 SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
     CASE WHEN moved.queue IS NOT NULL THEN pg_notify({channel}, moved.queue) END
-FROM move JOIN locked ON locked.id = move.id LEFT JOIN moved ON moved.id = move.id
+FROM ready AS move JOIN locked ON locked.id = move.id
+LEFT JOIN moved ON moved.id = move.id
 """
 
 
@@ -109,10 +125,15 @@ def send(
     """Write moves; return status and instant by number, ``None`` for a lost lease.
 
     Rows that others have locked are waited for, or (``not waits``) left out: they are
-    not written, and not returned.
+    not written, and not returned. Only then lanes are counted down where they are
+    awaited.
     """
-    rows = codec.dumps([_row(number, move) for number, move in enumerate(moves)])
-    params = (clock.frozen_instant(), rows)
+    rows = [_row(number, move) for number, move in enumerate(moves)]
+    if not waits:
+        for move, row in zip(moves, rows, strict=True):
+            if move.waiter is not None:
+                row |= {"waiter": move.waiter.hex, "visit": move.waiter_visit}
+    params = (clock.frozen_instant(), codec.dumps(rows))
     found = statements.fetch(using, _sql(using, waits=waits), params)
     if not found:
         return {}

@@ -54,6 +54,9 @@ class Move:
     With ``keeps_lease`` the next step begins at once; else the lease is given back, and
     ``due`` is when a worker may claim it again; ``None``: when something wakes it. A
     paused execution stays paused, and keeps ``due`` for later.
+
+    ``waiter`` is who waits for a lane that has nothing open any more, at the visit
+    ``waiter_visit``: ``write_free`` counts the lane down there, where it can.
     """
 
     lease: Lease
@@ -69,6 +72,8 @@ class Move:
     step: StepEnd | None = None
     keeps_lease: bool = False
     adds_output: bool = False
+    waiter: UUID | None = None
+    waiter_visit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,10 @@ class Moved:
 
 
 class Busy(enum.Enum):
-    """Stands for a move whose row another transaction holds: it is not written yet."""
+    """Stands for a move that is to be written by itself: it is not written yet.
+
+    Another transaction holds its row, or it is the end of the last lane of a block.
+    """
 
     BUSY = "busy"
 
@@ -98,7 +106,7 @@ def write(moves: Sequence[Move], *, using: str) -> list[Moved | None]:
 
 
 def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None]:
-    """Write the moves whose rows nobody holds.
+    """Write the moves that can be written together: those whose rows nobody holds.
 
     Who cancels an execution, or sends it an event, may take long to commit: the others
     do not wait for that.

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-from django_durable.runtime.attempts import Abandoned, CutOff
+from django_durable.runtime.attempts import Abandoned, Awaiting, CutOff
+from django_durable.runtime.executor import Following
 from django_durable.runtime.persisting import persist
-from django_durable.runtime.run import Run
+from django_durable.runtime.run import OnTakeover, Run
 from django_durable.runtime.writer import Writer
 from django_durable.store import leases, workers
 from django_durable.store.leases import Claimed
@@ -38,13 +39,17 @@ _END_SECONDS = 5.0
 class Runs(Protocol):
     """What the threads run executions with, step by step: an ``Executor``."""
 
-    def begin(
-        self, claimed: Claimed, on_takeover: Callable[[bool], None]
-    ) -> Run | None:
+    def begin(self, claimed: Claimed, on_takeover: OnTakeover) -> Run | None:
         """Take over a claimed execution, unless it is gone already."""
 
-    def advance(self, run: Run) -> Move | bool:
-        """Do the next thing; return a move to write, or whether there is more to do."""
+    def advance(self, run: Run) -> Following:
+        """Do the next thing; say what comes after it."""
+
+    def await_(self, run: Run, awaiting: Awaiting, on_end: Callable[[], None]) -> None:
+        """Await a coroutine, without a thread for it."""
+
+    def resume(self, run: Run, awaiting: Awaiting) -> Following:
+        """Go on after a coroutine; say what comes next."""
 
     def write(self, run: Run, move: Move) -> Moved | None:
         """Write one move, waiting for whoever holds its row."""
@@ -54,9 +59,9 @@ class Runs(Protocol):
 
 
 class Job:
-    """An execution in the hands of the pool, and the move of it that was written last."""
+    """An execution in the hands of the pool, and what it has waited for last."""
 
-    __slots__ = ("claimed", "given_at", "has_slot", "run", "written")
+    __slots__ = ("awaited", "claimed", "given_at", "has_slot", "run", "written")
 
     def __init__(self, claimed: Claimed) -> None:
         self.claimed = claimed
@@ -64,6 +69,7 @@ class Job:
         self.has_slot = True
         self.run: Run | None = None
         self.written: Writing | None = None
+        self.awaited: Awaiting | None = None
 
 
 class Writing:
@@ -86,8 +92,9 @@ class Pool:
     """Runs claimed executions, of each queue as many at once as ``limits`` says.
 
     A thread is not bound to an execution: it runs one step, hands what follows to the
-    writer, and takes the next execution that may go on. So while a move is written its
-    thread is not idle, and no more threads wake up than there are bodies that block.
+    writer, and takes the next execution that may go on. So while a move is written or a
+    coroutine awaited, its thread is not idle, and no more threads wake up than there are
+    bodies that block.
 
     ``on_free`` is told the queue of which one more may be claimed. Whatever comes out of
     a step, the pool goes on.
@@ -170,6 +177,9 @@ class Pool:
         """Run one step of a job; say whether this thread is still one of the pool's."""
         try:
             following = self._advance(job)
+            if isinstance(following, Awaiting):
+                self._await(job, following)
+                return True
         except Abandoned:
             return False
         except BaseException as error:
@@ -178,7 +188,8 @@ class Pool:
         self._go_on(job, following)
         return True
 
-    def _advance(self, job: Job) -> Move | bool:
+    def _advance(self, job: Job) -> Following:
+        awaited, job.awaited = job.awaited, None
         if job.run is None:
             if not _is_still_ours(job):
                 return False
@@ -186,6 +197,8 @@ class Pool:
             job.run = self._executor.begin(job.claimed, taken_over)
             if job.run is None:
                 return False
+        elif awaited is not None:
+            return self._executor.resume(job.run, awaited)
         elif job.written is not None and not self._follow(job.run, job.written):
             return False
         job.written = None
@@ -199,6 +212,11 @@ class Pool:
             moved = self._executor.write(run, written.move)
         return self._executor.follow(run, written.move, moved)
 
+    def _await(self, job: Job, awaiting: Awaiting) -> None:
+        assert job.run is not None
+        on_end = partial(self._go_on_with, job, awaiting)
+        self._executor.await_(job.run, awaiting, on_end)
+
     def _go_on(self, job: Job, following: Move | bool) -> None:
         if isinstance(following, Move):
             self._writer.write(Writing(job, following))
@@ -209,14 +227,19 @@ class Pool:
         else:
             self._release(job)
 
+    def _go_on_with(self, job: Job, awaited: Awaiting) -> None:
+        job.awaited = awaited
+        self._threads.give([job])
+
     def _go_on_after(self, written: Sequence[Writing]) -> None:
         for one in written:
             one.job.written = one
         self._threads.give([one.job for one in written])
 
-    def _taken_over(self, job: Job, goes_on: bool) -> None:
-        """Take a job from the thread that runs it, which ends when it can."""
-        self._threads.lose_one()
+    def _taken_over(self, job: Job, goes_on: bool, hangs: bool) -> None:
+        """Take a job from who runs it: a thread, which ends when it can, or the loop."""
+        if hangs:
+            self._threads.lose_one()
         job.written = None
         self._go_on(job, goes_on)
 

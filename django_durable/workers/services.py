@@ -24,8 +24,11 @@ from django_durable.workers.slots import STALE_SECONDS
 
 logger = logging.getLogger("django_durable.workers")
 
-REAP_INTERVAL = 1.0
-"""Seconds between two looks for dead workers."""
+LOOK_INTERVAL = 0.2
+"""Seconds between two looks for workers whose session is gone, where there are such."""
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between two looks for workers that were not heard of, and what they held."""
 
 _ABSENCE = 5.0
 
@@ -222,27 +225,44 @@ def idle_margin() -> timedelta:
 
 
 class Reaper:
-    """Notices dead workers, and gives back what they held."""
+    """Notices dead workers, and gives back what they held.
 
-    def __init__(self, options: Options) -> None:
+    ``sweeps_every`` so many seconds it looks for more than sessions that are gone.
+    """
+
+    def __init__(self, options: Options, *, sweeps_every: float = 0.0) -> None:
         self._using = options.using
+        self._sweeps_every = sweeps_every
+        self._sweeps_at = 0.0
         self._lease = options.settings.lease
         self._sees_locks = connections[options.using].vendor == "postgresql"
         self._suspects: set[UUID] = set()
         self._looked_at: float | None = None
         self._trusts_at = 0.0
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks."""
+        return LOOK_INTERVAL if self._sees_locks else SWEEP_INTERVAL
+
     def run_once(self) -> bool:
         """Bury who is dead, and release what no living worker holds."""
         self._allow_for_own_absence()
         buried = self._bury_unlocked() if self._sees_locks else set()
-        if time.monotonic() >= self._trusts_at:
+        now = time.monotonic()
+        if not buried and now < self._sweeps_at:
+            self._looked_at = now
+            return False
+        self._sweeps_at = now + self._sweeps_every
+        if now >= self._trusts_at:
             buried |= workers.bury_expired(using=self._using)
         for worker_id in buried:
             logger.warning("Worker %s is dead; others go on with its work.", worker_id)
         if buried:
             workers.forget_dead(using=self._using)
         released = workers.release_lost(using=self._using)
+        if released:
+            self._sweeps_at = 0.0
         self._looked_at = time.monotonic()
         return released > 0
 

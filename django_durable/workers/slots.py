@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 AHEAD_SECONDS = 0.05
 """So much work is claimed ahead, at the pace at which slots have become free."""
 
+AHEAD_TIMES = 4
+"""No more than so many times the slots is claimed ahead, or is being stored."""
+
 STALE_SECONDS = 1.0
 """What has waited so long is given back, for others may have a slot for it."""
 
@@ -37,7 +40,7 @@ class Slots(Generic[J]):
     def room(self) -> int:
         """Return how many more executions may be claimed."""
         self._keep_pace()
-        if self._ending >= self._limit:
+        if self._ending >= AHEAD_TIMES * self._limit:
             return 0
         return self._limit + self._ahead - self._taken - len(self._waiting)
 
@@ -45,7 +48,7 @@ class Slots(Generic[J]):
         elapsed = time.monotonic() - self._paced_at
         if elapsed >= _PACE_SECONDS:
             ahead = int(self._freed / elapsed * AHEAD_SECONDS)
-            self._ahead = min(ahead, self._limit)
+            self._ahead = min(ahead, AHEAD_TIMES * self._limit)
             self._freed, self._paced_at = 0, self._paced_at + elapsed
 
     @property

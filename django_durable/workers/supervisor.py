@@ -12,6 +12,7 @@ from functools import partial
 
 from django.db import Error, connections
 
+from django_durable.runtime.event_loop import EventLoop
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.log_writer import LogWriter
 from django_durable.runtime.run import Run
@@ -23,7 +24,7 @@ from django_durable.workers.pool import Pool, Runs
 from django_durable.workers.pruner import PRUNE_INTERVAL, Pruner
 from django_durable.workers.scheduler import Scheduler
 from django_durable.workers.services import (
-    REAP_INTERVAL,
+    SWEEP_INTERVAL,
     Dispatcher,
     Heartbeat,
     Reaper,
@@ -49,6 +50,7 @@ class Supervisor:
         self._options = options
         self._requests = requests
         self._watchdog = Watchdog()
+        self._event_loop = EventLoop()
         self._logs = LogWriter(options.settings)
         self._outage = Outage()
         self._pool = Pool(
@@ -75,7 +77,8 @@ class Supervisor:
         self._dispatching = self._loop(
             "dispatcher", self._dispatcher, options.settings.poll_interval
         )
-        self._reaping = self._loop("reaper", Reaper(options), REAP_INTERVAL)
+        reaper = Reaper(options, sweeps_every=SWEEP_INTERVAL)
+        self._reaping = self._loop("reaper", reaper, reaper.interval)
         self._scheduling = self._loop(
             "scheduler", Scheduler(options), options.settings.scheduler_interval
         )
@@ -95,6 +98,7 @@ class Supervisor:
             self._options.settings,
             watchdog=self._watchdog,
             logs=self._logs,
+            loop=self._event_loop,
             should_yield=should_yield,
         )
 
@@ -205,6 +209,7 @@ class Supervisor:
             self._listener.join()
         self._watchdog.close()
         self._pool.close()
+        self._event_loop.close()
         self._logs.close()
         self._ended.set()
 

@@ -29,6 +29,7 @@ logger = logging.getLogger("django_durable.workers")
 _CHECK_SECONDS = 10.0
 # Others take a worker for dead whose session is gone for longer than about this.
 _LONGEST_PAUSE = 1.0
+_SHORTEST_PAUSE, _HASTY = 0.02, 3
 
 _POOLED = (
     "A connection pooler stands between this worker and the database, so the worker "
@@ -97,7 +98,7 @@ class Listener:
                 failures += 1
                 self._outage.note("listener", error, failures=failures)
                 self._set_lock(None)
-                self._rest(min(backoff(failures, draw=random.random()), _LONGEST_PAUSE))
+                self._rest(_pause(failures))
 
     def _connect(self) -> RawConnection:
         params = connections[self._using].get_connection_params()
@@ -142,3 +143,14 @@ class Listener:
         with selectors.DefaultSelector() as selector:
             selector.register(self._ear, selectors.EVENT_READ)
             selector.select(seconds)
+
+
+def _pause(failures: int) -> float:
+    """Return how long to wait with the next session.
+
+    The first attempts follow at once: a worker whose session is gone for longer than
+    between two looks of another one is taken for dead.
+    """
+    if failures <= _HASTY:
+        return _SHORTEST_PAUSE * (failures - 1)
+    return min(backoff(failures - _HASTY, draw=random.random()), _LONGEST_PAUSE)

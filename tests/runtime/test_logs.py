@@ -757,7 +757,7 @@ def test_the_lines_of_an_attempt_that_takes_too_long_are_there_when_it_is_settle
         watchdog = Watchdog()
         executor = Executor(get_settings(), watchdog=watchdog, logs=writer)
         with suppress(Abandoned):
-            executor.run(claimed, lambda _: taken_over.set())
+            executor.run(claimed, lambda *_: taken_over.set())
         watchdog.close()
         connections.close_all()
 

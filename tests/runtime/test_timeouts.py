@@ -130,7 +130,7 @@ def test_attempts_that_are_over_are_forgotten_long_before_their_deadline():
     dog = Watchdog()
     try:
         for _ in range(5000):
-            attempt = Attempt(3600, lambda: None)
+            attempt = Attempt(3600, lambda hangs: None)
             dog.watch(attempt)
             assert attempt.take()
         assert len(dog._attempts) <= 1001
@@ -140,7 +140,7 @@ def test_attempts_that_are_over_are_forgotten_long_before_their_deadline():
 
 def test_only_one_of_body_and_watchdog_settles_an_attempt():
     settled = []
-    attempt = Attempt(1, lambda: settled.append("watchdog"))
+    attempt = Attempt(1, lambda hangs: settled.append("watchdog"))
     attempt.interrupt = lambda: None
 
     attempt.time_out()
@@ -152,7 +152,7 @@ def test_only_one_of_body_and_watchdog_settles_an_attempt():
 
 
 def test_a_body_that_has_ended_is_not_interrupted():
-    attempt = Attempt(1, lambda: pytest.fail("settled"))
+    attempt = Attempt(1, lambda hangs: pytest.fail("settled"))
     attempt.leave_body()
 
     attempt.time_out()
@@ -183,7 +183,7 @@ def test_a_body_that_cannot_be_interrupted_is_settled_without_it():
     def work():
         try:
             Executor(get_settings(), watchdog=dog).run(
-                claimed, lambda _: is_settled.set()
+                claimed, lambda *_: is_settled.set()
             )
         except BaseException as error:
             ended.append(type(error))
@@ -232,7 +232,7 @@ def test_a_late_body_can_store_nothing_any_more():
     def work():
         try:
             Executor(get_settings(), watchdog=dog).run(
-                claimed, lambda _: is_settled.set()
+                claimed, lambda *_: is_settled.set()
             )
         except Abandoned:
             pass

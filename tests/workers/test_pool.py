@@ -176,7 +176,7 @@ def test_whatever_comes_out_of_a_run_the_pool_goes_on(make_pool, make_worker, er
 
 def take_over(run, *, goes_on: bool) -> threading.Thread:
     """Do what the watchdog does, in a thread of its own."""
-    thread = threading.Thread(target=run.on_takeover, args=[goes_on])
+    thread = threading.Thread(target=run.on_takeover, args=[goes_on, True])
     thread.start()
     thread.join(SECONDS)
     return thread

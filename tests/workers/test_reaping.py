@@ -20,7 +20,7 @@ from django_durable.types import ExecutionStatus
 from django_durable.workers import services
 from django_durable.workers.options import make_options
 from django_durable.workers.services import Heartbeat, Reaper
-from tests.factories import fresh
+from tests.factories import counted, fresh
 from tests.testapp.workflows import Quick
 
 pytestmark = pytest.mark.django_db
@@ -183,6 +183,27 @@ def test_after_an_outage_others_get_the_time_to_be_heard_of(
         seconds[0] += 4
         reaper.run_once()
     assert Worker.objects.get(pk=worker.pk).is_dead
+
+
+def test_between_two_sweeps_only_sessions_are_looked_at(
+    frozen_time, make_worker, monkeypatch
+):
+    seconds = [1000.0]
+    monkeypatch.setattr(services.time, "monotonic", lambda: seconds[0])
+    reaper = Reaper(make_options(), sweeps_every=1.0)
+    reaper.run_once()
+    make_worker()
+    frozen_time.advance(timedelta(seconds=31))
+
+    seconds[0] += 0.9
+    with counted() as statements:
+        reaper.run_once()
+    assert len(statements.all) == (connection.vendor == "postgresql")
+    assert not Worker.objects.get().is_dead
+    seconds[0] += 0.2
+    reaper.run_once()
+
+    assert Worker.objects.get().is_dead
 
 
 def test_dead_workers_are_forgotten_after_a_day(frozen_time, make_worker, reaper):

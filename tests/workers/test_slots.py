@@ -68,11 +68,11 @@ def test_at_a_quick_pace_as_much_is_claimed_ahead_as_is_soon_done(time):
     assert slots.room() == 10
 
 
-def test_no_more_is_claimed_ahead_than_there_are_slots(time):
+def test_no_more_is_claimed_ahead_than_a_few_times_the_slots(time):
     slots = Slots(4)
     hurry(slots, time, ended=10_000, seconds=1)
 
-    assert slots.room() == 8
+    assert slots.room() == 4 + 4 * module.AHEAD_TIMES
 
 
 def test_a_slot_that_gets_free_goes_to_who_has_waited_longest(time):
@@ -87,22 +87,23 @@ def test_a_slot_that_gets_free_goes_to_who_has_waited_longest(time):
 def test_more_is_wanted_once_half_of_what_was_claimed_ahead_is_used_up(time):
     slots = Slots(4)
     hurry(slots, time, ended=10_000, seconds=1)
-    assert len(taken(slots, *"abcdefgh"[: slots.room()])) == 4
+    assert len(taken(slots, *range(slots.room()))) == 4
+    ahead = 4 * module.AHEAD_TIMES
 
     seen = []
-    for _ in range(4):
+    for _ in range(ahead):
         seen.append(slots.is_low)
         slots.free()
 
-    assert seen == [False, False, True, True]
+    assert seen == [False] * (ahead // 2) + [True] * (ahead // 2)
 
 
-def test_of_those_that_are_being_stored_there_are_no_more_than_slots(time):
+def test_those_that_are_being_stored_are_no_more_than_a_few_times_the_slots(time):
     slots = Slots(2)
-    taken(slots, "a", "b")
-    slots.free()
-    assert slots.room() == 1
-    slots.free()
+    for _ in range(2 * module.AHEAD_TIMES):
+        assert slots.room() == 2
+        assert taken(slots, "a") == ["a"]
+        slots.free()
     assert slots.room() == 0
 
     slots.ended()
