@@ -101,13 +101,15 @@ def lists() -> dict[str, str]:
 
 def executions() -> dict[str, str]:
     found = {}
-    for status in ("completed", "failed", "waiting", "compensated"):
+    for status in ("completed", "failed", "compensated"):
         row = Execution.objects.filter(workflow="process_order", status=status)[0]
         found[f"execution {status}"] = at("execution_change", row.pk)
+    # Others wait for a supplier, who may answer while one looks.
+    waiting = questions("approval")[0].execution_id
+    found["execution waiting"] = at("execution_change", waiting)
     found["history"] = f"{found['execution waiting']}?tab=history"
-    waiting = Execution.objects.filter(workflow="process_order", status="waiting")[0]
     for name in ("cancel", "pause", "send-event", "start-again"):
-        found[name] = at("execution_act", waiting.pk, name)
+        found[name] = at("execution_act", waiting, name)
     parent = Execution.objects.filter(parent__isnull=False)[0].parent
     for tab in ("graph", "timeline", "steps", "logs", "data", "family", "events"):
         found[f"{tab} of a parent"] = f"{at('execution_change', parent.pk)}?tab={tab}"
