@@ -40,7 +40,7 @@ class Slots(Generic[J]):
     def room(self) -> int:
         """Return how many more executions may be claimed."""
         self._keep_pace()
-        if self._ending >= AHEAD_TIMES * self._limit:
+        if self._is_backed_up:
             return 0
         return self._limit + self._ahead - self._taken - len(self._waiting)
 
@@ -55,11 +55,18 @@ class Slots(Generic[J]):
     def is_low(self) -> bool:
         """Whether it is time to claim more.
 
-        That is when a slot is free, or when half of what is claimed ahead is used up.
+        That is when a slot is free, or when half of what is claimed ahead is used up;
+        but not while too many wait for their end to be stored.
         """
+        if self._is_backed_up:
+            return False
         if self._taken < self._limit:
             return True
         return self._ahead > 0 and 2 * len(self._waiting) <= self._ahead
+
+    @property
+    def _is_backed_up(self) -> bool:
+        return self._ending >= AHEAD_TIMES * self._limit
 
     def take(self, job: J) -> bool:
         """Give a slot to an execution, or let it wait for one; say which."""
