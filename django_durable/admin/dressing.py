@@ -92,11 +92,11 @@ def show_errors(
 ) -> None:
     """Put what was refused into a bound form, each part of it where one looks for it.
 
-    ``elsewhere`` is the field that shows what is about none.
+    ``elsewhere`` is the field that shows what is about none, if the form has it.
     """
-    told = getattr(error, "errors", None) or {NON_FIELD_ERRORS: [str(error)]}
-    for name, lines in told.items():
-        place = name if name in form.fields else elsewhere
+    rest = elsewhere if elsewhere in form.fields else NON_FIELD_ERRORS
+    for name, lines in _told(error).items():
+        place = name if name in form.fields else rest
         # The form has judged by itself too, and mostly says the same.
         known: Any = form.errors.get(place, [])
         for line in lines:
@@ -104,14 +104,28 @@ def show_errors(
                 form.add_error(None if place == NON_FIELD_ERRORS else place, line)
 
 
-def without_values(told: Mapping[str, Any]) -> str:
-    """Say which fields were refused to those who may not see payloads.
+def show_refused_input(form: forms.BaseForm, error: DurableError) -> None:
+    """Say in the field ``input`` what was refused of what one would start with.
 
-    What forms say of a value quotes it.
+    Its parts are no fields of this form. Where the form has no such field, the input is
+    not to be seen, and only names are told: what the form of a workflow says of a value
+    quotes it.
     """
-    names = ", ".join(name for name in told if name != NON_FIELD_ERRORS)
-    said = _("The form of the workflow refuses this input")
-    return f"{said}: {names}." if names else f"{said}."
+    told = _told(error)
+    place = "input" if "input" in form.fields else None
+    if place is None and hasattr(error, "errors"):
+        names = ", ".join(name for name in told if name != NON_FIELD_ERRORS)
+        said = _("The form of the workflow refuses this input")
+        told = {NON_FIELD_ERRORS: [f"{said}: {names}." if names else f"{said}."]}
+    for name, lines in told.items():
+        prefix = "" if name == NON_FIELD_ERRORS else f"{name}: "
+        for line in lines:
+            form.add_error(place, f"{prefix}{line}")
+
+
+def _told(error: DurableError) -> Mapping[str, list[str]]:
+    """Return what an error says, by the field that it is about."""
+    return getattr(error, "errors", None) or {NON_FIELD_ERRORS: [str(error)]}
 
 
 def focus(*shown: forms.BaseForm) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from django_durable.admin import instances, live
 
@@ -100,3 +100,11 @@ def parse_id(text: str | None) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         return None
+
+
+def id_in_address(text: str) -> UUID:
+    """Return the id that an address holds, or raise ``Http404``."""
+    found = parse_id(text)
+    if found is None:
+        raise Http404(f"{text!r} is no id.")
+    return found

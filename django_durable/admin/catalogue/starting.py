@@ -20,7 +20,7 @@ from django_durable.admin.base import DurableAdmin
 from django_durable.admin.catalogue.example import example_of
 from django_durable.admin.catalogue.listing import graph_of, url_of
 from django_durable.admin.dressing import dress, focus, show_errors
-from django_durable.admin.executions.forms import JSONObjectField
+from django_durable.admin.fields import JSONObjectField
 from django_durable.admin.permissions import rights_of
 from django_durable.definition.graph import Graph
 from django_durable.exceptions import DurableError
@@ -168,7 +168,7 @@ def _start(
     try:
         execution = api.start(graph.workflow, given, durable=durable, **options.given())
     except DurableError as error:
-        show_errors(form, error, **({"elsewhere": INPUT} if form_class is None else {}))
+        show_errors(form, error, elsewhere=INPUT)
         return None
     if execution.created:
         history.note(request, [execution], "Started", flag=ADDITION)

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_durable.admin.base import DurableAdmin
-from django_durable.admin.dressing import without_values
+from django_durable.admin.dressing import show_refused_input
 from django_durable.admin.executions.forms import OperationForm
 from django_durable.admin.executions.operations import OPERATIONS, Operation
 from django_durable.admin.executions.portrait import find
@@ -71,7 +71,7 @@ def _act(
     try:
         result = operation.act(row, given, place.durable)
     except (InvalidInput, NotStorable) as error:
-        _show_errors(form, error)
+        show_refused_input(form, error)
         return None
     except DurableError as error:
         messages.error(request, str(error))
@@ -85,17 +85,3 @@ def _act(
         note(request, [result], f"Started again from {row.pk}")
         row = result
     return HttpResponseRedirect(place.url("execution_change", row.pk))
-
-
-def _show_errors(form: OperationForm, error: DurableError) -> None:
-    """Put what a form of the workflow says into this one, where one can see it."""
-    told = getattr(error, "errors", None) or {}
-    if not told:
-        form.add_error(None, str(error))
-    elif not form.rights.see_payloads:
-        form.add_error(None, without_values(told))
-        return
-    for field, lines in told.items():
-        prefix = "" if field == "__all__" else f"{field}: "
-        for line in lines:
-            form.add_error(None, f"{prefix}{line}")

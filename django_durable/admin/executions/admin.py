@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
 from django_durable.admin.executions import acting, page, stored
 from django_durable.admin.executions.listing import ExecutionList
-from django_durable.admin.keyset import parse_id
+from django_durable.admin.keyset import id_in_address
 from django_durable.admin.permissions import APP
 
 
@@ -47,7 +47,7 @@ class ExecutionAdmin(ExecutionList):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the page of an execution."""
-        return page.view(self, request, _parsed(object_id))
+        return page.view(self, request, id_in_address(object_id))
 
     def history_view(
         self,
@@ -58,7 +58,7 @@ class ExecutionAdmin(ExecutionList):
         """Show the tab that holds the history."""
         place = self.place(request)
         return HttpResponseRedirect(
-            place.url("execution_change", _parsed(object_id), tab="history")
+            place.url("execution_change", id_in_address(object_id), tab="history")
         )
 
     def act_view(self, request: HttpRequest, id_: UUID, name: str) -> HttpResponse:
@@ -70,10 +70,3 @@ class ExecutionAdmin(ExecutionList):
     ) -> HttpResponse:
         """Show all of a payload."""
         return stored.view(self, request, id_, part, of)
-
-
-def _parsed(object_id: str) -> UUID:
-    found = parse_id(object_id)
-    if found is None:
-        raise Http404(f"{object_id!r} is no id of an execution.")
-    return found

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from django_durable import cron
 from django_durable.admin import history
 from django_durable.admin.base import DurableAdmin
+from django_durable.admin.dressing import show_errors, show_refused_input
 from django_durable.admin.instances import Place, instance_of
 from django_durable.admin.permissions import rights_of, schedule_rights_of
 from django_durable.admin.schedules import operations
@@ -21,7 +23,7 @@ from django_durable.admin.schedules.forms import NewForm, OptionsForm, ScheduleF
 from django_durable.admin.schedules.operations import Operation
 from django_durable.admin.schedules.timetable import upcoming, zone_of
 from django_durable.api.schedules import schedule
-from django_durable.exceptions import DurableError
+from django_durable.exceptions import DurableError, InvalidSchedule
 from django_durable.models import Execution, Schedule
 from django_durable.store import schedules
 
@@ -81,7 +83,7 @@ def _act(
     try:
         result = operation.act(row, form, place.durable)
     except DurableError as error:
-        form.show(error)
+        _show(form, error)
         return None
     flag = DELETION if operation.is_deletion else CHANGE
     entry = operation.entry(form)
@@ -132,8 +134,17 @@ def _make(form: NewForm) -> Schedule | None:
             **given,
         )
     except DurableError as error:
-        form.show(error)
+        _show(form, error)
         return None
+
+
+def _show(form: ScheduleForm, error: DurableError) -> None:
+    """Say what was refused: an option, or the input of what was to be started."""
+    here = {*form.fields, NON_FIELD_ERRORS}
+    if isinstance(error, InvalidSchedule) and error.errors.keys() <= here:
+        show_errors(form, error)
+    else:
+        show_refused_input(form, error)
 
 
 def _preview(form: ScheduleForm) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery, Value
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -20,7 +20,7 @@ from django_durable import cron
 from django_durable.admin import badges, live, moments
 from django_durable.admin.base import DurableAdmin
 from django_durable.admin.executions import filters as execution_filters
-from django_durable.admin.keyset import LiveChangeList, parse_id
+from django_durable.admin.keyset import LiveChangeList, id_in_address
 from django_durable.admin.permissions import APP, schedule_rights_of
 from django_durable.admin.schedules import acting, bulk, filters, page
 from django_durable.models import Execution, Schedule
@@ -111,7 +111,7 @@ class ScheduleAdmin(DurableAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the page of a schedule."""
-        return page.view(self, request, _parsed(object_id))
+        return page.view(self, request, id_in_address(object_id))
 
     def delete_view(
         self,
@@ -120,7 +120,7 @@ class ScheduleAdmin(DurableAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Delete a schedule."""
-        return acting.view(self, request, _parsed(object_id), "delete")
+        return acting.view(self, request, id_in_address(object_id), "delete")
 
     def history_view(
         self,
@@ -130,7 +130,9 @@ class ScheduleAdmin(DurableAdmin):
     ) -> HttpResponse:
         """Show the page, which holds the history."""
         place = self.place(request)
-        return HttpResponseRedirect(place.url("schedule_change", _parsed(object_id)))
+        return HttpResponseRedirect(
+            place.url("schedule_change", id_in_address(object_id))
+        )
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -209,10 +211,3 @@ class ScheduleAdmin(DurableAdmin):
 def _rendered(name: str, row: Schedule, **context: Any) -> SafeString:
     template = f"admin/django_durable/schedule/{name}.html"
     return render_to_string(template, {"schedule": row, **context})
-
-
-def _parsed(object_id: str) -> UUID:
-    found = parse_id(object_id)
-    if found is None:
-        raise Http404(f"{object_id!r} is no id of a schedule.")
-    return found

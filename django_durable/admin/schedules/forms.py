@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -11,18 +10,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import cron
-from django_durable.admin.dressing import without_values
-from django_durable.admin.executions.forms import (
-    AS_STORED,
-    JSONObjectField,
-    reason_field,
-)
+from django_durable.admin.fields import AS_STORED, JSONObjectField, reason_field
 from django_durable.admin.payloads import whole
 from django_durable.admin.permissions import ScheduleRights
 from django_durable.conf import Settings
 from django_durable.definition import registry
 from django_durable.definition.schedules import MAX_NAME
-from django_durable.exceptions import DurableError
 from django_durable.models import Schedule
 from django_durable.types import CatchUp, Overlap
 
@@ -61,24 +54,6 @@ class ScheduleForm(forms.Form):
         for field in self.fields.values():
             # What somebody else has changed meanwhile is not set back.
             field.show_hidden_initial = row is not None
-
-    def show(self, error: DurableError) -> None:
-        """Put what was refused beside the field that it is about."""
-        told: Mapping[str, list[str]] = getattr(error, "errors", {})
-        if told and self.row is not None and not self.rights.see_payloads:
-            self.add_error(None, without_values(told))
-            return
-        for option, lines in (told or {"__all__": [str(error)]}).items():
-            for line in lines:
-                self.add_error(*self._place(option, line))
-
-    def _place(self, option: str, line: str) -> tuple[str | None, str]:
-        if option in self.fields:
-            return option, line
-        # What is not an option is a field of the form that the workflow has.
-        is_named = option != "__all__"
-        place = "input" if "input" in self.fields and is_named else None
-        return place, f"{option}: {line}" if is_named else line
 
 
 class ReasonForm(ScheduleForm):
