@@ -18,10 +18,6 @@ class Rights:
     start: bool = False
     delete: bool = False
 
-    def allow(self, right: str) -> bool:
-        """Say whether ``right``, the name of a field, is given."""
-        return bool(getattr(self, right))
-
 
 def rights_of(user: Any) -> Rights:
     """Return what ``user`` may do, by the permissions of ``Execution``."""

@@ -27,7 +27,7 @@ def offered(row: Execution, rights: Rights) -> list[Operation]:
     return [
         operation
         for operation in OPERATIONS
-        if rights.allow(operation.right) and operation.suits(row)
+        if operation.is_allowed(rights) and operation.suits(row)
     ]
 
 
@@ -39,7 +39,7 @@ def view(
     if operation is None:
         raise Http404(f"There is nothing called {name!r} to be done.")
     rights = rights_of(request.user)
-    model_admin.require(rights.allow(operation.right))
+    model_admin.require(operation.is_allowed(rights))
     row = find(id_, using=instance_of(request).database)
     if row is None or row.is_lane:
         raise Http404(f"There is no execution {id_}.")

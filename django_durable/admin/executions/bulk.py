@@ -52,7 +52,7 @@ def handle(
     operation: Operation,
 ) -> HttpResponse | None:
     """Ask for confirmation, or act once it is given."""
-    model_admin.require(rights_of(request.user).allow(operation.right))
+    model_admin.require(operation.is_allowed(rights_of(request.user)))
     rows = list(queryset.order_by("-pk")[: MOST_SELECTED + 1])
     has_more, rows = len(rows) > MOST_SELECTED, rows[:MOST_SELECTED]
     fit, others = suited(operation, rows)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, DELETION
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import api, clock, codec
@@ -18,6 +17,7 @@ from django_durable.admin.executions.forms import (
     ReasonForm,
     stored_input,
 )
+from django_durable.admin.operation import RowOperation
 from django_durable.conf import get_settings
 from django_durable.definition import registry
 from django_durable.exceptions import ExecutionClosed
@@ -26,42 +26,20 @@ from django_durable.models.execution import FINAL
 from django_durable.store import retention, skipping
 from django_durable.types import ExecutionStatus, WaitKind
 
-Act = Callable[[Execution, Mapping[str, Any], str], object]
-
 _FINAL = frozenset(status.value for status in FINAL)
 _OPEN = frozenset(status.value for status in ExecutionStatus) - _FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One thing to do. ``right`` names the field of ``Rights`` that it needs.
+class Operation(RowOperation[Execution, Mapping[str, Any]]):
+    """One thing to do to executions of some statuses."""
 
-    ``act`` gets an execution, what was entered, and the instance; it raises
-    ``DurableError`` when it comes too late. ``past`` is for the history.
-    """
-
-    name: str
-    label: Any
-    button: Any = ""
-    past: str
-    explanation: Any
-    right: str
     statuses: frozenset[str]
-    act: Act
-    bulk_label: Any = ""
     form: type[OperationForm] = ReasonForm
-    condition: Callable[[Execution], bool] = lambda _row: True
-    is_dangerous: bool = False
-    is_deletion: bool = False
 
     def suits(self, row: Execution) -> bool:
         """Say whether the status of an execution, and what it is, allow it."""
         return row.status in self.statuses and self.condition(row)
-
-    @property
-    def flag(self) -> int:
-        """The kind of its entry in the history."""
-        return DELETION if self.is_deletion else CHANGE
 
     def entry(self, given: Mapping[str, Any], result: object = None) -> str:
         """Return what the history says of it; ``result`` is what ``act`` returned."""

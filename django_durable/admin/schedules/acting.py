@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.contrib.admin.models import ADDITION
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -46,7 +46,7 @@ def view(
     row = find(id_, settings.database)
     sent = request.POST if request.method == "POST" else None
     form = operation.form(sent, settings=settings, row=row, rights=rights)
-    is_suited = operation.condition(row)
+    is_suited = operation.suits(row)
     is_preview = PREVIEW in request.POST
     if request.method == "POST" and is_suited and not is_preview and form.is_valid():
         answer = _act(request, operation, row, form, model_admin.place(request))
@@ -85,11 +85,10 @@ def _act(
     except DurableError as error:
         _show(form, error)
         return None
-    flag = DELETION if operation.is_deletion else CHANGE
     entry = operation.entry(form)
     if isinstance(result, Execution):
         entry = f"{entry} ({result.pk})"
-    history.note(request, [row], entry, flag=flag)
+    history.note(request, [row], entry, flag=operation.flag)
     messages.success(request, f"{operation.past}: {row.name}.")
     if isinstance(result, Execution) and rights_of(request.user).view:
         return HttpResponseRedirect(place.url("execution_change", result.pk))

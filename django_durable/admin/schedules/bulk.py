@@ -53,7 +53,7 @@ def handle(
 ) -> HttpResponse | None:
     """Act on those that the operation suits, once it is confirmed where it has to be."""
     model_admin.require(operation.is_allowed(schedule_rights_of(request.user)))
-    rows = [row for row in queryset.order_by("name")[:MOST] if operation.condition(row)]
+    rows = [row for row in queryset.order_by("name")[:MOST] if operation.suits(row)]
     is_confirmed = operation.is_direct or CONFIRMED in request.POST
     settings = instance_of(request)
     form = ReasonForm(request.POST if is_confirmed else None, settings=settings)

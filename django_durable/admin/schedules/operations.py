@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from django_durable import api
+from django_durable.admin.operation import RowOperation
 from django_durable.admin.permissions import ScheduleRights
 from django_durable.admin.schedules.forms import (
     OptionsForm,
@@ -19,36 +18,17 @@ from django_durable.admin.schedules.forms import (
 from django_durable.models import Execution, Schedule
 from django_durable.store.schedules import changed_by_hand, from_code
 
-Act = Callable[[Schedule, ScheduleForm, str], object]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One thing to do. ``right`` names the field of ``ScheduleRights`` that it needs.
+class Operation(RowOperation[Schedule, ScheduleForm]):
+    """One thing to do to schedules.
 
-    ``act`` gets a schedule, a valid form, and the instance; it raises ``DurableError``
-    when it is refused. ``past`` is for the history, ``submit`` what the last button says,
-    if not the ``label``. One that ``is_direct`` is done by
-    its button, and a page asks only those who came by its address.
+    One that ``is_direct`` is done by its button, and a page asks only those who came by
+    its address.
     """
 
-    name: str
-    label: Any
-    past: str
-    explanation: Any
-    right: str
-    act: Act
     form: type[ScheduleForm] = ReasonForm
-    condition: Callable[[Schedule], bool] = lambda _row: True
-    bulk_label: Any = ""
-    submit: Any = ""
     is_direct: bool = False
-    is_dangerous: bool = False
-    is_deletion: bool = False
-
-    def is_allowed(self, rights: ScheduleRights) -> bool:
-        """Say whether a person with these rights may do it."""
-        return bool(getattr(rights, self.right))
 
     def entry(self, form: ScheduleForm) -> str:
         """Return what the history says of it."""
@@ -115,7 +95,7 @@ TRIGGER = Operation(
 EDIT = Operation(
     name="edit",
     label=_("Edit"),
-    submit=_("Save"),
+    button=_("Save"),
     past="Changed",
     explanation=_("What is changed here stays, also when the code says otherwise."),
     right="change",
@@ -160,4 +140,4 @@ def named(name: str) -> Operation | None:
 
 def offered(row: Schedule, rights: ScheduleRights) -> list[Operation]:
     """Return what its state and the rights of a person allow."""
-    return [one for one in OPERATIONS if one.is_allowed(rights) and one.condition(row)]
+    return [one for one in OPERATIONS if one.is_allowed(rights) and one.suits(row)]
