@@ -79,8 +79,9 @@ def address_of(row: Schedule, operation: str = "") -> str:
 
 
 def text_of(answer) -> str:
+    """Return a page as it is, blanks made one."""
     assert answer.status_code == 200
-    return unescape(answer.text)
+    return " ".join(unescape(answer.text).split())
 
 
 def fresh(row: Schedule) -> Schedule:
@@ -543,6 +544,19 @@ def test_many_are_disabled_and_enabled_at_once(boss, nightly):
 
     assert not Schedule.objects.filter(enabled=False).exists()
     assert history() == ["Disabled", "Enabled", "Enabled"]
+
+
+def test_those_that_an_action_does_not_suit_are_told(boss, nightly):
+    off = durable.schedule(Stranded, "0 4 * * *", name="other", enabled=False)
+
+    answer = act(boss, "disable", [nightly, off])
+    said = text_of(boss.get(answer["Location"]))
+    assert "Disabled 1 schedule." in said
+    assert "1 schedule was left out: it is so already." in said
+
+    said = text_of(boss.get(act(boss, "disable", [off])["Location"]))
+    assert "Disabled" not in said
+    assert "left out" in said
 
 
 def test_many_are_triggered_once_that_is_confirmed(boss, nightly):

@@ -53,12 +53,14 @@ def handle(
 ) -> HttpResponse | None:
     """Act on those that the operation suits, once it is confirmed where it has to be."""
     model_admin.require(operation.is_allowed(schedule_rights_of(request.user)))
-    rows = [row for row in queryset.order_by("name")[:MOST] if operation.suits(row)]
+    marked = list(queryset.order_by("name")[:MOST])
+    rows = [row for row in marked if operation.suits(row)]
     is_confirmed = operation.is_direct or CONFIRMED in request.POST
     settings = instance_of(request)
     form = ReasonForm(request.POST if is_confirmed else None, settings=settings)
     if is_confirmed and form.is_valid():
         _perform(request, operation, rows, form)
+        _say_left_out(request, len(marked) - len(rows))
         return None
     context = {
         "title": operation.bulk_label,
@@ -86,7 +88,18 @@ def _perform(
         started = f" ({result.pk})" if isinstance(result, Execution) else ""
         history.note(request, [row], f"{operation.entry(form)}{started}")
         done += 1
-    said = ngettext(
-        "%(past)s %(count)d schedule.", "%(past)s %(count)d schedules.", done
-    )
-    messages.success(request, said % {"past": operation.past, "count": done})
+    if done:
+        said = ngettext(
+            "%(past)s %(count)d schedule.", "%(past)s %(count)d schedules.", done
+        )
+        messages.success(request, said % {"past": operation.past, "count": done})
+
+
+def _say_left_out(request: HttpRequest, count: int) -> None:
+    if count:
+        said = ngettext(
+            "%(count)d schedule was left out: it is so already.",
+            "%(count)d schedules were left out: they are so already.",
+            count,
+        )
+        messages.warning(request, said % {"count": count})
