@@ -52,7 +52,7 @@ from django_durable.runtime.persisting import persist
 from django_durable.runtime.run import OnTakeover, Run
 from django_durable.runtime.step_runner import failure, is_interruption
 from django_durable.runtime.watchdog import Attempt, Watchdog
-from django_durable.store import announcements, families, leases, waits
+from django_durable.store import announcements, leases, waits
 from django_durable.store.leases import Claimed
 from django_durable.store.logs import LogSource
 from django_durable.store.moves import Move, Moved
@@ -215,20 +215,10 @@ class Executor:
             return self._open_lanes(run, answer)
         return self._go(run, answer)
 
-    def _open_lanes(self, run: Run, action: OpenLanes) -> bool:
+    def _open_lanes(self, run: Run, action: OpenLanes) -> Move | bool:
         """Open lanes and park; without any the block is joined at once."""
-        is_open = persist(
-            lambda: families.open_lanes(
-                run.lease, action, sequence=run.sequence, given=run.given
-            ),
-            using=run.lease.using,
-        )
-        if is_open:
-            logger.info("%s: %s has %s members", run, action.path, len(action.lanes))
-            announcements.waiting(
-                run.lease, run.claimed.workflow, f"the members of {action.path}"
-            )
-            return False
+        if action.lanes:
+            return self._go(run, settling.move_into(run, action))
         run.position, run.members = action.path, ()
         return True
 

@@ -28,6 +28,10 @@ OnTakeover: TypeAlias = Callable[[bool, bool], None]
 """Is told whether there is more to do, and whether a thread hangs in the body."""
 
 
+_MANY_LANES = 100
+"""Executions do not wait for each other's lanes when these are more."""
+
+
 class Run:
     """Where a leased execution stands, as far as is stored; ``data`` is encoded.
 
@@ -198,8 +202,13 @@ class Run:
         is_final = move.status in FINAL
         if is_final and self.claimed.awaited_by is not None and move.waiter is None:
             return True
+        opens_many = move.opens is not None and len(move.opens.lanes) > _MANY_LANES
+        return opens_many or self._closes_below(move)
+
+    def _closes_below(self, move: Move) -> bool:
+        """Say whether waits, lanes or children may be open that ``move`` is to close."""
         begins_undoing = move.error is not None and self.failure is None
-        return bool(self.calls) and (is_final or begins_undoing)
+        return bool(self.calls) and (move.status in FINAL or begins_undoing)
 
     def counted_down(self, move: Move) -> Move:
         """Return ``move``, to be counted down where the execution waits for its lanes.
@@ -218,9 +227,9 @@ class Run:
         """Write ``move`` and all that it entails; ``None`` when the lease is lost."""
         if move.status in FINAL and self.claimed.awaited_by is not None:
             return self._finish(move)
-        if not self.concerns_others(move):
-            return moves.write([move], using=self.lease.using)[0]
-        return self._write_and_close(move)
+        if self._closes_below(move):
+            return self._write_and_close(move)
+        return moves.write([move], using=self.lease.using)[0]
 
     def _write_and_close(self, move: Move) -> Moved | None:
         """Write the end of an execution that may have waits, lanes or children open."""

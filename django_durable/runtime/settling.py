@@ -14,12 +14,14 @@ from django_durable.engine.actions import (
     GoOn,
     KeepWaiting,
     MoveQueue,
+    OpenLanes,
     Park,
     RunStep,
     StepFailed,
     TryAgain,
 )
 from django_durable.runtime.run import Run
+from django_durable.store import families
 from django_durable.store.moves import Move, StepEnd
 from django_durable.types import ErrorInfo, ExecutionStatus, StepKind, StepStatus, Tree
 
@@ -169,6 +171,20 @@ def move_to(run: Run, path: str, position: str | None) -> Move:
         return run.move(ExecutionStatus.COMPLETED, position=path)
     return run.move(
         ExecutionStatus.RUNNING, position=position, attempt=1, keeps_lease=True
+    )
+
+
+def move_into(run: Run, action: OpenLanes) -> Move:
+    """Return the move that opens the lanes of a block, and waits for them."""
+    opens = families.opening(
+        run.claimed, action, sequence=run.sequence, given=run.given
+    )
+    return run.move(
+        ExecutionStatus.WAITING,
+        position=action.path,
+        attempt=1,
+        waiting_for=opens.wait.sentence,
+        opens=opens,
     )
 
 

@@ -48,8 +48,10 @@ def waiting(lease: Lease, workflow: str, sentence: str) -> None:
 
 
 def moved(move: Move, workflow: str) -> None:
-    """Tell what a move that was written has ended: an attempt, an execution, or both."""
+    """Tell of a move that was written: what has ended by it, or that it waits."""
     lease = move.lease
+    if move.opens is not None:
+        waiting(lease, workflow, move.waiting_for)
     if move.step is not None:
         _step_ended(move.step, lease.owner_id, lease.lane, workflow, lease.using)
     if move.status in FINAL and lease.lane is None:

@@ -24,8 +24,8 @@ from django_durable.models import Execution, Wait
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
 from django_durable.store import cancelling, executions, inserts, moves, waits
-from django_durable.store.leases import Lease, hold
-from django_durable.store.moves import Move, Moved
+from django_durable.store.leases import Claimed, Lease
+from django_durable.store.moves import Move, Moved, Opening
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
 REMOVED: Tree = {"$type": "removed"}
@@ -36,9 +36,6 @@ No value encodes to it: a mapping of the user's that has this key is escaped.
 
 ITS_TURN = "its turn, for only so many items are open at once"
 """What an item waits for that ``max_concurrency`` holds back."""
-
-
-_BATCH = 500
 
 
 def overlay(base: Tree, changes: Tree) -> Tree:
@@ -77,100 +74,62 @@ def data_before(execution_id: UUID, visit: int, using: str) -> Tree:
     return overlay(data_before(above, above_visit, using), tree) if is_lane else tree
 
 
-def open_lanes(
-    lease: Lease, action: OpenLanes, *, sequence: int, given: Mapping[str, Any]
-) -> bool:
-    """Open the lanes of a block and park its execution, in one transaction.
+def opening(
+    claimed: Claimed, action: OpenLanes, *, sequence: int, given: Mapping[str, Any]
+) -> Opening:
+    """Return the lanes of a block, and the wait that parks its execution for them.
 
-    ``given`` is what steps around the block get besides the data (``item``). Returns
-    ``False``, and keeps the lease, when there is no lane to open.
+    ``given`` is what steps around the block get besides the data (``item``).
     """
-    if not action.lanes:
-        return False
-    using = lease.using
-    with transaction.atomic(using=using):
-        row = hold(lease)
-        if row.open_lanes:
-            return True
-        _insert_lanes(row, lease, action, sequence, given)
-        wait = Wait(
-            execution_id=lease.owner_id,
-            lane=lease.lane,
-            path=action.path,
-            sequence=sequence,
-            attempt=1,
-            kind=WaitKind.LANES,
-            ordinal=0,
-            status=WaitStatus.OPEN,
-            sentence=f"the members of {action.path}",
-            created_at=clock.db_now(),
-        )
-        wait.save(using=using, force_insert=True)
-        Execution.rows.using(using).filter(pk=row.pk).update(
-            **waits.parked(row, wait),
-            attempt=1,
-            calls=row.calls + 1,
-            current_step=action.path,
-            open_lanes=len(action.lanes),
-            lane_limit=action.limit,
-        )
-    return True
-
-
-def _insert_lanes(
-    row: Execution,
-    lease: Lease,
-    action: OpenLanes,
-    sequence: int,
-    given: Mapping[str, Any],
-) -> None:
+    lease = claimed.lease
+    pattern = inserts.new(
+        workflow=claimed.workflow,
+        is_lane=True,
+        parent_id=lease.owner_id,
+        awaited_by=lease.execution_id,
+        awaited_visit=sequence,
+        status=ExecutionStatus.PENDING,
+        available_at=clock.db_now(),
+        queue=claimed.home_queue,
+        home_queue=claimed.home_queue,
+        priority=claimed.priority,
+        data=Encoded({}),
+    )
     lanes: list[Execution] = []
-    last = row.pk
+    last = lease.execution_id
     for number, lane in enumerate(action.lanes):
         last = new_id(after=last)
         is_held = action.limit is not None and number >= action.limit
-        lanes.append(_lane(last, row, lease, lane, sequence, given, is_held=is_held))
-    wakes = {lane.queue for lane in lanes if lane.available_at}
-    inserts.insert(lanes, wakes=wakes, using=lease.using)
-
-
-def _lane(
-    id_: UUID,
-    row: Execution,
-    lease: Lease,
-    lane: NewLane,
-    sequence: int,
-    given: Mapping[str, Any],
-    *,
-    is_held: bool,
-) -> Execution:
-    own = {} if lane.index is None else {"item": lane.item, "index": lane.index}
-    is_paused = row.status == ExecutionStatus.PAUSED
-    begins_at = None if is_held else clock.db_now()
-    return inserts.new(
-        id=id_,
-        workflow=row.workflow,
-        is_lane=True,
-        scope=lane.path,
-        parent_id=lease.owner_id,
-        awaited_by=row.pk,
-        awaited_visit=sequence,
-        status=(
-            ExecutionStatus.PAUSED
-            if is_paused
-            else ExecutionStatus.WAITING
-            if is_held
-            else ExecutionStatus.PENDING
-        ),
-        waiting_for=ITS_TURN if is_held else "",
-        available_at=None if is_paused else begins_at,
-        resumes_at=begins_at if is_paused else None,
-        queue=lane.queue or row.home_queue,
-        home_queue=row.home_queue,
-        priority=row.priority,
-        input=Encoded({**given, **own}),
-        data=Encoded({}),
+        columns = _lane(lane, given, is_held=is_held)
+        lanes.append(inserts.like(pattern, id=last, **columns))
+    wait = Wait(
+        execution_id=lease.owner_id,
+        lane=lease.lane,
+        path=action.path,
+        sequence=sequence,
+        attempt=1,
+        kind=WaitKind.LANES,
+        ordinal=0,
+        status=WaitStatus.OPEN,
+        sentence=f"the members of {action.path}",
+        created_at=clock.db_now(),
     )
+    return Opening(lanes, wait, action.limit)
+
+
+def _lane(lane: NewLane, given: Mapping[str, Any], *, is_held: bool) -> dict[str, Any]:
+    """Return the columns in which a lane differs from its siblings."""
+    own = {} if lane.index is None else {"item": lane.item, "index": lane.index}
+    columns: dict[str, Any] = {"scope": lane.path, "input": Encoded({**given, **own})}
+    if lane.queue:
+        columns["queue"] = lane.queue
+    if is_held:
+        columns |= {
+            "status": ExecutionStatus.WAITING,
+            "waiting_for": ITS_TURN,
+            "available_at": None,
+        }
+    return columns
 
 
 def members(lease: Lease, *, sequence: int) -> list[Member]:

@@ -68,18 +68,10 @@ def like(pattern: Execution, **values: Any) -> Execution:
 def _insert_by_statement(
     rows: Sequence[Execution], wakes: Collection[str], using: str
 ) -> None:
-    pattern = rows[0].__dict__
-    others = [
-        {
-            column: value
-            for column, value in row.__dict__.items()
-            if value is not pattern[column]
-        }
-        for row in rows[1:]
-    ]
+    pattern, differences = as_trees(rows)
     params = (
-        codec.dumps(_tree(pattern)),
-        codec.dumps([{}, *map(_tree, others)]),
+        codec.dumps(pattern),
+        codec.dumps(differences),
         codec.dumps(sorted(wakes)),
     )
     statements.fetch(using, _sql(using), params)
@@ -95,8 +87,22 @@ def _sql(using: str) -> str:
     )
 
 
-def _tree(columns: dict[str, Any]) -> Tree:
-    """Return columns as JSON."""
+def as_trees(rows: Sequence[Execution]) -> tuple[Tree, list[Tree]]:
+    """Return the first row as JSON, and in what each row differs from it."""
+    pattern = rows[0].__dict__
+    others = [
+        {
+            column: value
+            for column, value in row.__dict__.items()
+            if value is not pattern[column]
+        }
+        for row in rows[1:]
+    ]
+    return as_tree(pattern), [{}, *map(as_tree, others)]
+
+
+def as_tree(columns: dict[str, Any]) -> Tree:
+    """Return columns of an unsaved row as JSON."""
     return {
         column: _WRITERS.get(type(value), _plain)(value)
         for column, value in columns.items()

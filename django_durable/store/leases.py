@@ -63,6 +63,7 @@ class Claimed:
     calls: int
     queue: str
     home_queue: str
+    priority: int
     data: Tree
     step_started_at: datetime
     seconds_left: float | None
@@ -90,6 +91,7 @@ _COLUMNS = (
     "calls",
     "queue",
     "home_queue",
+    "priority",
     "scope",
     "awaited_by",
     "awaited_visit",

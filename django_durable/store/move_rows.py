@@ -18,17 +18,17 @@ from django.db.models import Value
 from django.db.models.functions import Least
 
 from django_durable import clock
-from django_durable.models import Execution, Step
+from django_durable.models import Execution, Step, Wait
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store import wakeups
+from django_durable.store import inserts, wakeups
 from django_durable.store.leases import HELD, Lease, now_in
 from django_durable.types import ExecutionStatus, Moment
 
 if TYPE_CHECKING:
-    from django_durable.store.moves import Move, StepEnd
+    from django_durable.store.moves import Move, Opening, StepEnd
 
-_READ = ("status", "expires_at", "sequence", "lease_token", "leased_by")
+_READ = ("status", "expires_at", "sequence", "calls", "lease_token", "leased_by")
 
 
 def send(
@@ -48,6 +48,10 @@ def send(
         _update([(moves[number].lease, held[number]) for number in held], using)
         written = [moves[number] for number in held]
         _record([(move.lease, move.step) for move in written if move.step], at, using)
+        for number in held:
+            if opens := moves[number].opens:
+                is_paused = held[number]["status"] == ExecutionStatus.PAUSED
+                _open(opens, using, is_paused=is_paused)
         wakeups.notify({move.queue for move in written if move.queue}, using=using)
     return {
         number: (held[number]["status"], at) if number in held else None
@@ -87,12 +91,19 @@ def _changes(move: Move, row: Execution, at: datetime) -> dict[str, Any]:
     }
     if move.sequence != row.sequence:
         changes["calls"] = 0
+    if move.opens is not None:
+        changes |= {
+            "calls": row.calls + 1,
+            "open_lanes": len(move.opens.lanes),
+            "lane_limit": move.opens.limit,
+        }
     if move.data is not None:
         changes["data"] = Encoded(move.data)
     if move.queue is not None:
         changes["queue"] = move.queue
     if stays_paused:
-        changes["resumes_at"] = due_within(move.due or timedelta(0), expires_at)
+        due = timedelta(0) if move.keeps_lease else move.due
+        changes["resumes_at"] = due_within(due, expires_at)
     else:
         changes["waiting_for"] = move.waiting_for
         if not is_final and not keeps_lease:
@@ -168,3 +179,15 @@ def _record(ended: Iterable[tuple[Lease, StepEnd]], at: datetime, using: str) ->
         for lease, step in ended
     ]
     Step.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+
+
+def _open(opens: Opening, using: str, *, is_paused: bool) -> None:
+    lanes = [_paused(lane) for lane in opens.lanes] if is_paused else opens.lanes
+    wakes = {lane.queue for lane in lanes if lane.available_at}
+    inserts.insert(lanes, wakes=wakes, using=using)
+    Wait.objects.using(using).bulk_create([opens.wait])
+
+
+def _paused(lane: Execution) -> Execution:
+    columns = {"available_at": None, "resumes_at": lane.available_at}
+    return inserts.like(lane, status=ExecutionStatus.PAUSED, **columns)

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 from django.db import connections
 
 from django_durable import clock, codec
-from django_durable.models import Execution, Step
+from django_durable.models import Execution, Step, Wait
 from django_durable.models.execution import FINAL
-from django_durable.store import statements, wakeups
+from django_durable.store import inserts, statements, wakeups
 from django_durable.types import Tree
 
 if TYPE_CHECKING:
-    from django_durable.store.moves import Move, StepEnd
+    from django_durable.store.moves import Move, Opening, StepEnd
 
 # The rows are found by an array of ids, and by nothing else: of a join with the moves,
 # whose number it cannot know, the planner would rather read a whole table or index. They
 # are locked in order of id first, as by all who lock several; an update follows no order.
 # A move that is written again, for its answer was lost, finds its row where it leads, and
-# records no step. Only what is handed over to another queue is told to its workers: a
-# notification makes commits wait for each other.
+# records no step. Only of what others may claim their workers are told: a notification
+# makes commits wait for each other.
 #
 # A lane that ends is counted down where its siblings go on. The last one, and what else
 # there is to do for who waits, is left out, as if others had locked the row.
@@ -41,7 +41,8 @@ WITH move AS MATERIALIZED (
         error jsonb, due_at timestamptz, due_in float8, queue text, waiting_for text,
         step_id uuid, owner_id uuid, lane uuid, undoes uuid, path text, kind text,
         step_sequence int, step_attempt int, step_status text, output jsonb,
-        step_error jsonb, started_at timestamptz, waiter uuid, visit int
+        step_error jsonb, started_at timestamptz, waiter uuid, visit int,
+        lane_pattern jsonb, lanes jsonb, lane_limit int, wait jsonb, wakes text[]
     )
 ), locked AS MATERIALIZED (
     SELECT id, sequence, attempt, status, lease_token, leased_by, open_lanes, lane_limit,
@@ -59,9 +60,12 @@ WITH move AS MATERIALIZED (
         current_step = m.position,
         sequence = m.sequence,
         attempt = m.attempt,
-        calls = CASE WHEN e.sequence = m.sequence THEN e.calls ELSE 0 END,
+        calls = CASE WHEN e.sequence <> m.sequence THEN 0
+            WHEN m.wait IS NOT NULL THEN e.calls + 1 ELSE e.calls END,
         data = CASE WHEN m.adds_output THEN e.data || m.output
             ELSE COALESCE(m.data, e.data) END,
+        open_lanes = COALESCE(jsonb_array_length(m.lanes), e.open_lanes),
+        lane_limit = CASE WHEN m.wait IS NULL THEN e.lane_limit ELSE m.lane_limit END,
         error = m.error,
         expires_at = CASE WHEN m.error IS NULL THEN e.expires_at END,
         queue = COALESCE(m.queue, e.queue),
@@ -72,10 +76,9 @@ WITH move AS MATERIALIZED (
                 COALESCE(m.due_at, m.now + make_interval(secs => m.due_in)), e.expires_at
             ) END,
         resumes_at = CASE WHEN e.status = 'paused' AND NOT m.is_final
-            THEN LEAST(
-                COALESCE(m.due_at, m.now + make_interval(secs => COALESCE(m.due_in, 0))),
-                e.expires_at
-            ) END,
+            THEN LEAST(COALESCE(m.due_at, m.now + make_interval(
+                secs => CASE WHEN m.keeps_lease THEN 0 ELSE m.due_in END
+            )), e.expires_at) END,
         leased_by = CASE WHEN e.status <> 'paused' AND m.keeps_lease
             THEN e.leased_by END,
         step_started_at = CASE WHEN e.status <> 'paused' AND m.keeps_lease
@@ -100,9 +103,21 @@ WITH move AS MATERIALIZED (
     SELECT step_id, COALESCE(owner_id, id), lane, undoes, path, kind, step_sequence,
         step_attempt, step_status, output, step_error, started_at, now
     FROM moved WHERE step_id IS NOT NULL AND is_new
+), opened AS (
+    INSERT INTO {execution} SELECT lane.* FROM moved
+    CROSS JOIN LATERAL jsonb_array_elements(moved.lanes) AS own
+    CROSS JOIN LATERAL (SELECT moved.lane_pattern || own.value AS columns) AS given
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::{execution}, given.columns ||
+        CASE WHEN moved.status = 'paused' THEN jsonb_build_object('status', 'paused',
+            'available_at', NULL, 'resumes_at', given.columns -> 'available_at')
+        ELSE '{{}}' END) AS lane
+), asked AS (
+    INSERT INTO {wait} SELECT wait.* FROM moved
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::{wait}, moved.wait) AS wait
+    WHERE moved.wait IS NOT NULL
 )
 SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
-    CASE WHEN moved.queue IS NOT NULL THEN pg_notify({channel}, moved.queue) END
+    (SELECT count(pg_notify({channel}, queue)) FROM unnest(moved.wakes) AS queue)
 FROM ready AS move JOIN locked ON locked.id = move.id
 LEFT JOIN moved ON moved.id = move.id
 """
@@ -114,6 +129,7 @@ def _sql(using: str, *, waits: bool) -> str:
     return _WRITE.format(
         execution=quoted(Execution._meta.db_table),
         step=quoted(Step._meta.db_table),
+        wait=quoted(Wait._meta.db_table),
         waiting="" if waits else " SKIP LOCKED",
         channel=wakeups.channel(),
     )
@@ -162,12 +178,25 @@ def _row(number: int, move: Move) -> Tree:
     if move.error is not None:
         row["error"] = move.error
     if move.queue is not None:
-        row["queue"] = move.queue
+        row |= {"queue": move.queue, "wakes": [move.queue]}
     if isinstance(move.due, datetime):
         row["due_at"] = move.due.isoformat()
     elif isinstance(move.due, timedelta):
         row["due_in"] = move.due.total_seconds()
+    if move.opens is not None:
+        row |= _opening(move.opens)
     return row if move.step is None else row | _step(move, move.step)
+
+
+def _opening(opens: Opening) -> Tree:
+    pattern, differences = inserts.as_trees(opens.lanes)
+    return {
+        "lane_pattern": pattern,
+        "lanes": differences,
+        "lane_limit": opens.limit,
+        "wait": inserts.as_tree(opens.wait.__dict__),
+        "wakes": sorted({lane.queue for lane in opens.lanes if lane.available_at}),
+    }
 
 
 def _step(move: Move, step: StepEnd) -> Tree:

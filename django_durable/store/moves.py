@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import connections
 
 from django_durable.ids import new_id
+from django_durable.models import Execution, Wait
 from django_durable.store import move_rows, move_statement
 from django_durable.store.leases import Lease
 from django_durable.types import ExecutionStatus, Moment, StepKind, StepStatus, Tree
@@ -41,6 +42,19 @@ class StepEnd:
     id: UUID = field(default_factory=new_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The lanes of a block as unsaved rows, and the wait that holds their execution.
+
+    At most ``limit`` of them (``None``: all) may be claimed at a time. Their ids are
+    there from the start, so that writing them twice inserts them once.
+    """
+
+    lanes: Sequence[Execution]
+    wait: Wait
+    limit: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """Where a leased execution goes. What is ``None`` in ``data`` and ``queue`` stays.
@@ -54,6 +68,8 @@ class Move:
     With ``keeps_lease`` the next step begins at once; else the lease is given back, and
     ``due`` is when a worker may claim it again; ``None``: when something wakes it. A
     paused execution stays paused, and keeps ``due`` for later.
+
+    ``opens`` are lanes to open; they are paused where the execution is.
 
     ``waiter`` is who waits for a lane that has nothing open any more, at the visit
     ``waiter_visit``: ``write_free`` counts the lane down there, where it can.
@@ -72,6 +88,7 @@ class Move:
     step: StepEnd | None = None
     keeps_lease: bool = False
     adds_output: bool = False
+    opens: Opening | None = None
     waiter: UUID | None = None
     waiter_visit: int | None = None
 

@@ -252,27 +252,25 @@ def test_a_pause_and_its_end_reach_lanes_that_are_being_opened(
     run(claim()[0])
     (lane,) = claim()
     inserted = threading.Event()
-    open_lanes, insert_lanes = families.open_lanes, families._insert_lanes
+    write = moves.write
 
-    def pause_and_open(*args, **kwargs):
+    def open_and_linger(*args, **kwargs):
         if was_paused:
             durable.pause(execution)
-        return open_lanes(*args, **kwargs)
-
-    def insert_and_linger(*args, **kwargs):
-        insert_lanes(*args, **kwargs)
-        inserted.set()
-        # The other one stands at the lock of the lane now, or will.
-        time.sleep(0.3)
-
-    monkeypatch.setattr(families, "open_lanes", pause_and_open)
-    monkeypatch.setattr(families, "_insert_lanes", insert_and_linger)
+        with transaction.atomic():
+            written = write(*args, **kwargs)
+            inserted.set()
+            # The other one stands at the lock of the lane now, or will.
+            time.sleep(0.3)
+        return written
 
     def change():
         assert inserted.wait(10)
         (durable.resume if was_paused else durable.pause)(execution)
 
-    in_threads(lambda: run(lane), change)
+    with monkeypatch.context() as patch:
+        patch.setattr(moves, "write", open_and_linger)
+        in_threads(lambda: run(lane), change)
 
     statuses = set(Execution.rows.open().values_list("status", flat=True))
     assert ("paused" in statuses) is not was_paused

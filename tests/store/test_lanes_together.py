@@ -1,4 +1,4 @@
-"""Lanes that end at the same time are counted down by the statement that ends them."""
+"""Lanes are opened, and counted down when they end, with the moves of others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.db import connection
 import django_durable as durable
 from django_durable import Each, Fail, Parallel, Workflow, step
 from django_durable.conf import get_settings
-from django_durable.models import Execution, Step
+from django_durable.models import Execution, Step, Wait
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Watchdog
 from django_durable.store import moves
 from django_durable.store.moves import Busy, Move, Moved
-from tests.factories import claim, counted, fresh, run
+from tests.factories import claim, counted, drain, fresh, run
 
 pytestmark = [
     pytest.mark.usefixtures("transactional_db"),
@@ -70,6 +70,51 @@ def ends(executor, workflow, given=None):
 
 def write(batch):
     return moves.write_free([move for _, move in batch], using="default")
+
+
+def openings(executor, count):
+    """Start some; return how they open their lanes, not written yet."""
+    durable.start_many(Ten, [{} for _ in range(count)])
+    runs = [executor.begin(one, lambda *_: None) for one in claim(limit=count)]
+    return [(one, executor.advance(one)) for one in runs]
+
+
+def test_blocks_are_opened_and_parked_by_one_statement(executor):
+    batch = openings(executor, 3)
+
+    with counted() as statements:
+        assert all(isinstance(moved, Moved) for moved in write(batch))
+
+    assert len(statements.all) == 1
+    for waiting in Execution.objects.all():
+        assert waiting.status == "waiting"
+        assert waiting.waiting_for == "the members of members"
+        assert waiting.open_lanes == MEMBERS
+        lanes = Execution.rows.filter(awaited_by=waiting.pk, status="pending")
+        assert lanes.filter(available_at__isnull=False).count() == MEMBERS
+        assert Wait.objects.filter(execution=waiting, status="open").count() == 1
+
+
+def test_opened_again_for_the_answer_was_lost_there_are_no_more_lanes(executor):
+    batch = openings(executor, 1)
+
+    assert [*write(batch), *write(batch)][1] is None
+    assert Execution.rows.filter(is_lane=True).count() == MEMBERS
+
+
+def test_lanes_of_an_execution_that_was_paused_meanwhile_are_paused(executor):
+    batch = openings(executor, 1)
+    execution = Execution.objects.get()
+    durable.pause(execution)
+
+    assert write(batch)[0].status == "paused"
+
+    lanes = Execution.rows.filter(is_lane=True)
+    assert {(one.status, one.available_at) for one in lanes} == {("paused", None)}
+    assert fresh(execution).resumes_at is None
+    durable.resume(execution)
+    drain()
+    assert fresh(execution).status == "completed"
 
 
 def test_ten_members_take_two_commits_to_end_and_a_few_statements(executor):
