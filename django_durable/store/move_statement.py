@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 # records no step. Only of what others may claim their workers are told: a notification
 # makes commits wait for each other.
 #
-# A lane that ends is counted down where its siblings go on. The last one, and what else
-# there is to do for who waits, is left out, as if others had locked the row.
+# A lane that ends is counted down where its siblings are awaited, and the last one wakes
+# who waits. Where more is to be done than that, a lane is left out, as if others had
+# locked the row; and so where who waits moves itself, for no row is updated twice.
 _WRITE = """
 WITH move AS MATERIALIZED (
     SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now,
@@ -52,7 +53,8 @@ WITH move AS MATERIALIZED (
 ), ready AS MATERIALIZED (
     SELECT move.* FROM move LEFT JOIN locked AS w ON w.id = move.waiter
     WHERE move.waiter IS NULL OR (w.sequence = move.visit AND w.completed_at IS NULL
-        AND w.lane_limit IS NULL AND move.nth < w.open_lanes)
+        AND w.lane_limit IS NULL AND move.nth <= w.open_lanes
+        AND NOT EXISTS (SELECT FROM move AS own WHERE own.id = move.waiter))
 ), moved AS (
     UPDATE {execution} AS e SET
         status = CASE WHEN e.status = 'paused' AND NOT m.is_final
@@ -91,10 +93,33 @@ WITH move AS MATERIALIZED (
     RETURNING e.status, m.*, (was.sequence, was.attempt, was.status)
         IS DISTINCT FROM (m.sequence, m.attempt, m.becomes) AS is_new
 ), counted AS (
-    UPDATE {execution} AS w SET open_lanes = w.open_lanes - ended.lanes
-    FROM (SELECT waiter, count(*) AS lanes FROM moved WHERE waiter IS NOT NULL
-        GROUP BY waiter) AS ended
+    UPDATE {execution} AS w SET
+        open_lanes = w.open_lanes - ended.lanes,
+        status = CASE WHEN ended.are_all AND w.status = 'waiting'
+            THEN 'pending' ELSE w.status END,
+        waiting_for = CASE WHEN ended.are_all AND w.status = 'waiting'
+            THEN '' ELSE w.waiting_for END,
+        available_at = CASE WHEN ended.are_all AND w.status = 'waiting'
+            THEN ended.now ELSE w.available_at END,
+        resumes_at = CASE WHEN ended.are_all AND w.status = 'paused'
+            THEN ended.now ELSE w.resumes_at END
+    FROM (
+        SELECT waiter, now, count(*) AS lanes, count(*) = locked.open_lanes AS are_all
+        FROM moved JOIN locked ON locked.id = moved.waiter
+        GROUP BY waiter, now, locked.open_lanes
+    ) AS ended
     WHERE w.id = ended.waiter AND w.id = ANY (ARRAY(SELECT waiter FROM moved))
+    RETURNING w.id, w.is_lane, w.parent_id, w.status, w.queue, ended.now, ended.are_all
+), joined AS (
+    UPDATE {wait} AS wait SET status = 'satisfied', closed_at = counted.now
+    FROM counted
+    WHERE counted.are_all AND wait.kind = 'lanes' AND wait.status = 'open'
+        AND wait.lane IS NOT DISTINCT FROM CASE WHEN counted.is_lane THEN counted.id END
+        AND wait.execution_id = ANY (ARRAY(
+            SELECT CASE WHEN is_lane THEN parent_id ELSE id END FROM counted WHERE are_all
+        ))
+        AND wait.execution_id
+            = CASE WHEN counted.is_lane THEN counted.parent_id ELSE counted.id END
 ), recorded AS (
     INSERT INTO {step} (
         id, execution_id, lane, undoes, path, kind, sequence, attempt, status, output,
@@ -117,9 +142,12 @@ WITH move AS MATERIALIZED (
     WHERE moved.wait IS NOT NULL
 )
 SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
-    (SELECT count(pg_notify({channel}, queue)) FROM unnest(moved.wakes) AS queue)
+    (SELECT count(pg_notify({channel}, queue)) FROM unnest(moved.wakes) AS queue),
+    CASE WHEN counted.are_all AND counted.status = 'pending'
+        THEN pg_notify({channel}, counted.queue) END
 FROM ready AS move JOIN locked ON locked.id = move.id
 LEFT JOIN moved ON moved.id = move.id
+LEFT JOIN counted ON counted.id = moved.waiter
 """
 
 

@@ -72,7 +72,8 @@ class Move:
     ``opens`` are lanes to open; they are paused where the execution is.
 
     ``waiter`` is who waits for a lane that has nothing open any more, at the visit
-    ``waiter_visit``: ``write_free`` counts the lane down there, where it can.
+    ``waiter_visit``: ``write_free`` counts the lane down there, and wakes who waits for
+    the last one, where it can.
     """
 
     lease: Lease
@@ -104,7 +105,8 @@ class Moved:
 class Busy(enum.Enum):
     """Stands for a move that is to be written by itself: it is not written yet.
 
-    Another transaction holds its row, or it is the end of the last lane of a block.
+    Another transaction holds its row or that of who waits for it, or the end of a lane
+    means more to who waits than one lane less.
     """
 
     BUSY = "busy"

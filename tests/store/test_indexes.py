@@ -41,6 +41,7 @@ def full_tables(django_db_setup: None, django_db_blocker) -> Iterator[None]:
         from tests.factories import empty_tables
 
         Execution.rows.bulk_create(map(row, range(ROWS)), batch_size=1000)
+        Wait.objects.bulk_create(map(wait, range(1000)), batch_size=500)
         cursor.execute("ANALYZE")
         yield
         empty_tables()
@@ -65,6 +66,19 @@ def row(number: int) -> Execution:
         created_at=NOON,
         idempotency_key=f"key {number}" if number % 50 == 0 else None,
         parent_id=uuid4() if number % 300 == 0 else None,
+    )
+
+
+def wait(number: int) -> Wait:
+    return Wait(
+        execution_id=uuid4(),
+        path="members",
+        sequence=1,
+        attempt=1,
+        kind="lanes",
+        ordinal=0,
+        status="satisfied" if number % 50 else "open",
+        created_at=NOON,
     )
 
 
@@ -133,6 +147,7 @@ def test_a_write_of_moves_reads_no_table_however_small_it_is():
     assert "Seq Scan" not in found, found
     # To lock, to move, and to count lanes down.
     assert found.count("django_durable_execution_pkey") == 3, found
+    assert "durable_open_wait_idx" in found, found
 
 
 def test_looking_whether_something_is_due_uses_the_index_of_claims():

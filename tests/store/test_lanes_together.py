@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 import django_durable as durable
-from django_durable import Each, Fail, Parallel, Workflow, step
+from django_durable import Each, Fail, Lane, Parallel, Workflow, clock, step
 from django_durable.conf import get_settings
 from django_durable.models import Execution, Step, Wait
 from django_durable.runtime.executor import Executor
@@ -117,24 +117,18 @@ def test_lanes_of_an_execution_that_was_paused_meanwhile_are_paused(executor):
     assert fresh(execution).status == "completed"
 
 
-def test_ten_members_take_two_commits_to_end_and_a_few_statements(executor):
+def test_ten_members_end_by_one_statement_and_the_last_wakes_who_waits(executor):
     execution, batch = ends(executor, Ten)
     assert all(isinstance(move, Move) for _, move in batch)
 
     with counted() as together:
         written = write(batch)
-    last = [
-        pair for pair, moved in zip(batch, written, strict=True) if moved is Busy.BUSY
-    ]
     assert len(together.all) == 1
-    assert sum(isinstance(moved, Moved) for moved in written) == MEMBERS - 1
-    assert Execution.rows.get(pk=execution.pk).open_lanes == 1
-
-    [(lane, move)] = last
-    with counted() as alone:
-        assert executor.write(lane, move)
-    assert alone.commits == 1
-    assert len(alone.queries) <= 10
+    assert all(isinstance(moved, Moved) for moved in written)
+    woken = fresh(execution)
+    assert (woken.status, woken.open_lanes, woken.waiting_for) == ("pending", 0, "")
+    wait = Wait.objects.get(execution=execution)
+    assert (wait.status, wait.closed_at) == ("satisfied", woken.available_at)
 
     run(claim()[0])
     assert len(fresh(execution).result) == MEMBERS
@@ -150,7 +144,8 @@ def test_one_whose_lease_is_lost_is_not_counted(executor):
     written = write(batch)
 
     assert written[3] is None
-    assert Execution.rows.get(pk=execution.pk).open_lanes == 2
+    assert Execution.rows.get(pk=execution.pk).open_lanes == 1
+    assert fresh(execution).status == "waiting"
 
 
 def test_written_again_they_are_not_counted_again(executor):
@@ -189,3 +184,58 @@ def test_lanes_of_an_earlier_visit_are_left_to_be_looked_at(executor):
     assert write(batch[:2]) == [Busy.BUSY] * 2
     assert executor.write(*batch[0])
     assert Execution.rows.get(pk=execution.pk).open_lanes == MEMBERS
+
+
+def test_the_last_lane_wakes_a_paused_execution_when_it_is_resumed(executor):
+    execution, batch = ends(executor, Ten)
+    # As if it had been paused alone: a lane that is paused would not end.
+    Execution.rows.filter(pk=execution.pk).update(status="paused")
+
+    assert all(isinstance(moved, Moved) for moved in write(batch))
+
+    paused = fresh(execution)
+    assert (paused.status, paused.available_at) == ("paused", None)
+    assert paused.resumes_at is not None
+
+
+def test_lanes_of_an_execution_that_moves_itself_are_written_after_it(executor):
+    execution, batch = ends(executor, Ten)
+    # As when it is looked after, for it was due.
+    Execution.rows.filter(pk=execution.pk).update(available_at=clock.now())
+    looking = executor.begin(claim()[0], lambda *_: None)
+    batch.insert(0, (looking, executor.advance(looking)))
+
+    written = write(batch)
+
+    assert isinstance(written[0], Moved)
+    assert written[1:] == [Busy.BUSY] * MEMBERS
+    for lane, move in batch[1:]:
+        assert executor.write(lane, move)
+    assert fresh(execution).open_lanes == 0
+    assert fresh(execution).status == "pending"
+
+
+class Nested(Workflow, name="lanes_nested"):
+    class Outer(Parallel):
+        class One(Lane):
+            Inner = type("Inner", (Parallel,), {f"m{n}": member(n) for n in range(3)})
+
+        @step
+        def other(self): ...
+
+
+def test_the_last_lane_of_a_lane_wakes_that_and_closes_its_wait_alone(executor):
+    execution = durable.start(Nested)
+    run(claim()[0])
+    outer = claim(limit=1)[0]
+    run(outer)
+    runs = [executor.begin(one, lambda *_: None) for one in claim(limit=9)]
+    runs = [one for one in runs if ".one." in one.claimed.scope]
+
+    written = write([(one, executor.advance(one)) for one in runs])
+
+    assert all(isinstance(moved, Moved) for moved in written)
+    assert fresh(execution).status == "waiting"
+    assert Execution.rows.get(pk=outer.lease.execution_id).status == "pending"
+    waits = Wait.objects.filter(execution=execution).values_list("lane", "status")
+    assert set(waits) == {(None, "open"), (outer.lease.execution_id, "satisfied")}
