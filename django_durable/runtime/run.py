@@ -65,6 +65,7 @@ class Run:
         self.step_started_at = claimed.step_started_at
         self.answers: dict[WaitKey, Answer] = {}
         self.members: Sequence[Member] | None = None
+        self._has_joined = False
         self._done: Sequence[Done] | None = None
         self._answers_are_loaded = not claimed.calls
         self._base = self._data_before()
@@ -119,6 +120,11 @@ class Run:
             using=self.lease.using,
         )
 
+    @property
+    def _own_calls(self) -> int:
+        """Durable calls of the body; that its lanes have ended is the answer to none."""
+        return self.calls - self._has_joined
+
     def state(self) -> ExecutionState:
         """Return the snapshot that the planner judges."""
         seconds_left = self.seconds_left()
@@ -148,6 +154,7 @@ class Run:
                 lambda: families.members(self.lease, sequence=self.sequence),
                 using=self.lease.using,
             )
+            self._has_joined = not any(member.is_open for member in self.members)
         return self.members if is_block else None
 
     def _history(self) -> Sequence[Done]:
@@ -167,7 +174,7 @@ class Run:
 
     def load_answers(self) -> None:
         """Read what the durable calls of the current step have got, if there are any."""
-        if not self._answers_are_loaded:
+        if self._own_calls and not self._answers_are_loaded:
             found = persist(
                 lambda: resuming.answers(
                     self.lease, sequence=self.visit, attempt=self.attempt
@@ -208,7 +215,7 @@ class Run:
     def _closes_below(self, move: Move) -> bool:
         """Say whether waits, lanes or children may be open that ``move`` is to close."""
         begins_undoing = move.error is not None and self.failure is None
-        return bool(self.calls) and (move.status in FINAL or begins_undoing)
+        return bool(self._own_calls) and (move.status in FINAL or begins_undoing)
 
     def counted_down(self, move: Move) -> Move:
         """Return ``move``, to be counted down where the execution waits for its lanes.
@@ -216,7 +223,7 @@ class Run:
         That is for a lane that has completed and has nothing open. What a failed one
         means to its siblings is no matter of counting.
         """
-        is_done = move.status is ExecutionStatus.COMPLETED and not self.calls
+        is_done = move.status is ExecutionStatus.COMPLETED and not self._own_calls
         can_count = connections[self.lease.using].vendor == "postgresql"
         if not is_done or not can_count or self.lease.lane is None:
             return move
@@ -251,7 +258,7 @@ class Run:
             awaited_by=self.claimed.awaited_by,
             result=self.data if move.data is None else move.data,
             fails_fast=block is None or block.on_error == "fail_fast",
-            has_open=bool(self.calls),
+            has_open=bool(self._own_calls),
         )
 
     def follow(self, move: Move, moved: Moved) -> bool:
@@ -261,7 +268,7 @@ class Run:
         begins_undoing = move.error is not None and self.failure is None
         if move.sequence != self.sequence or begins_undoing:
             self.calls, self.answers, self._answers_are_loaded = 0, {}, True
-            self.members = None
+            self.members, self._has_joined = None, False
         if begins_undoing:
             self._deadline = None
         elif self._done is not None and move.sequence != self.sequence and move.step:
