@@ -6,12 +6,13 @@ at the same instant one is the last, and the parent goes on exactly once.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import JSONField, Q
 from django.db.models.functions import Cast
 
@@ -23,7 +24,14 @@ from django_durable.ids import new_id
 from django_durable.models import Execution, Wait
 from django_durable.models.execution import FINAL
 from django_durable.models.fields import Encoded
-from django_durable.store import cancelling, executions, inserts, moves, waits
+from django_durable.store import (
+    cancelling,
+    executions,
+    inserts,
+    moves,
+    statements,
+    waits,
+)
 from django_durable.store.leases import Claimed, Lease
 from django_durable.store.moves import Move, Moved, Opening
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
@@ -54,24 +62,49 @@ def changes_to(base: Tree, data: Tree) -> Tree:
     return changed | {key: REMOVED for key in base if key not in data}
 
 
-@lru_cache(maxsize=32)
+# Members read these for each block; the ORM would take most of the time of one.
+_BEFORE = """
+SELECT is_lane, awaited_by, awaited_visit, data FROM {execution} WHERE id = %s
+"""
+_MEMBERS = """
+SELECT scope, status, data, error FROM {execution}
+WHERE awaited_by = %s AND awaited_visit = %s AND is_lane ORDER BY id
+"""
+
+_reading = threading.RLock()
+
+
 def data_before(execution_id: UUID, visit: int, using: str) -> Tree:
     """Return the data of the execution that opened a block, as its lanes start from it.
 
     It does not change while they run, so it is kept: ``visit`` is part of the key.
     Raises ``LeaseLost`` when it is gone: cancelled with its lanes, and deleted.
     """
-    found = (
-        Execution.rows.using(using)
-        .filter(pk=execution_id)
-        .annotate(tree=Cast("data", JSONField()))
-        .values_list("is_lane", "awaited_by", "awaited_visit", "tree")
-        .first()
-    )
-    if found is None:
+    # Lanes of a block begin at the same time: one reads, the others find it.
+    with _reading:
+        return _data_before(execution_id, visit, using)
+
+
+@lru_cache(maxsize=32)
+def _data_before(execution_id: UUID, visit: int, using: str) -> Tree:
+    found = _read(_BEFORE, execution_id, using=using)
+    if not found:
         raise LeaseLost(f"Execution {execution_id} was deleted.")
-    is_lane, above, above_visit, tree = found
-    return overlay(data_before(above, above_visit, using), tree) if is_lane else tree
+    is_lane, above, above_visit, data = found[0]
+    tree: Tree = statements.loaded(data)
+    if not is_lane:
+        return tree
+    return overlay(_data_before(UUID(str(above)), above_visit, using), tree)
+
+
+def _read(
+    sql: str, execution_id: UUID, *params: Any, using: str
+) -> list[tuple[Any, ...]]:
+    """Read executions by a statement that all databases understand alike."""
+    connection = connections[using]
+    id_ = Execution._meta.pk.get_db_prep_value(execution_id, connection)
+    table = connection.ops.quote_name(Execution._meta.db_table)
+    return statements.fetch(using, sql.format(execution=table), (id_, *params))
 
 
 def opening(
@@ -134,22 +167,16 @@ def _lane(lane: NewLane, given: Mapping[str, Any], *, is_held: bool) -> dict[str
 
 def members(lease: Lease, *, sequence: int) -> list[Member]:
     """Return how the lanes of a block stand, in the order in which they were opened."""
-    rows = (
-        Execution.rows.using(lease.using)
-        .filter(awaited_by=lease.execution_id, awaited_visit=sequence, is_lane=True)
-        .order_by("id")
-        .annotate(tree=Cast("data", JSONField()))
-        .values_list("scope", "status", "tree", "error")
-    )
+    rows = _read(_MEMBERS, lease.execution_id, sequence, using=lease.using)
     return [
         Member(
             path=scope,
             is_open=status not in FINAL,
             is_completed=status == ExecutionStatus.COMPLETED,
-            value=overlay({}, tree),
-            error=error,
+            value=overlay({}, statements.loaded(data)),
+            error=statements.loaded(error),
         )
-        for scope, status, tree, error in rows
+        for scope, status, data, error in rows
     ]
 
 

@@ -7,7 +7,6 @@ claims the same execution a second time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,9 +153,9 @@ def _claim_by_statement(
             is_first=row[3],
             step_started_at=clock.from_microseconds(row[4]),
             seconds_left=row[5],
-            given=_loaded(row[6]),
-            data=_loaded(row[7]),
-            failure=_loaded(row[8]),
+            given=statements.loaded(row[6]),
+            data=statements.loaded(row[7]),
+            failure=statements.loaded(row[8]),
             columns=row[9:],
         )
         for row in rows
@@ -170,11 +169,6 @@ def _claim_sql(limit: int, using: str) -> str:
         columns=", ".join(f"e.{column}" for column in _COLUMNS),
         limit=int(limit),
     )
-
-
-def _loaded(column: Any) -> Any:
-    """Return a JSON column, which comes as text from a statement of our own."""
-    return json.loads(column) if isinstance(column, str) else column
 
 
 _STATUS_OF_CLAIMED = Case(

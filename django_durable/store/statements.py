@@ -1,11 +1,12 @@
-"""The few statements that are sent again and again, on PostgreSQL.
+"""The few statements that are sent again and again.
 
-Their parameters are bound on the server and they are prepared, so that each is parsed
-and planned once per connection. The ORM keeps Django's own cursors.
+On PostgreSQL their parameters are bound on the server and they are prepared, so that
+each is parsed and planned once per connection. The ORM keeps Django's own cursors.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,8 +35,13 @@ def fetch(using: str, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         return cursor.fetchall()  # type: ignore[no-any-return]
 
 
+def loaded(column: Any) -> Any:
+    """Return a JSON column, which comes as text from a statement of our own."""
+    return json.loads(column) if isinstance(column, str) else column
+
+
 def _cursor(connection: BaseDatabaseWrapper) -> Any:
-    if connection.queries_logged:
+    if connection.vendor != "postgresql" or connection.queries_logged:
         # Of a statement that is prepared Django could not tell the text.
         return connection.cursor()
     connection.ensure_connection()

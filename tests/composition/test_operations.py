@@ -142,7 +142,7 @@ def test_a_lane_whose_family_was_cancelled_and_deleted_is_left_alone(caplog):
     (lane, *_) = claim()
     durable.cancel(execution)
     durable.cleanup(seconds(0))
-    families.data_before.cache_clear()
+    families._data_before.cache_clear()
 
     run(lane)
 
