@@ -115,6 +115,8 @@ class Run:
         above, visit = self.claimed.awaited_by, self.claimed.awaited_visit
         if self.lease.lane is None or above is None or visit is None:
             return {}
+        if self.claimed.base is not None:
+            return self.claimed.base
         return persist(
             lambda: families.data_before(above, visit, self.lease.using),
             using=self.lease.using,
@@ -150,12 +152,19 @@ class Run:
             and isinstance(self.graph.find(self.position), FanOutNode)
         )
         if self.calls and is_block and self.members is None:
-            self.members = persist(
+            self.members = self._members_that_have_ended() or persist(
                 lambda: families.members(self.lease, sequence=self.sequence),
                 using=self.lease.using,
             )
             self._has_joined = not any(member.is_open for member in self.members)
         return self.members if is_block else None
+
+    def _members_that_have_ended(self) -> Sequence[Member] | None:
+        """Return the lanes as the claim has seen them, if none can change any more."""
+        if self.claimed.lanes is None or self.sequence != self.claimed.sequence:
+            return None
+        found = families.as_members(self.claimed.lanes)
+        return None if any(member.is_open for member in found) else found
 
     def _history(self) -> Sequence[Done]:
         """Return what was done and undone; read once, for nobody else adds to it."""

@@ -7,7 +7,7 @@ at the same instant one is the last, and the parent goes on exactly once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ from django_durable.store import (
     statements,
     waits,
 )
-from django_durable.store.leases import Claimed, Lease
+from django_durable.store.leases import LANE_COLUMNS, Claimed, LaneRow, Lease
 from django_durable.store.moves import Move, Moved, Opening
 from django_durable.types import ExecutionStatus, Tree, WaitKind, WaitStatus
 
@@ -67,7 +67,7 @@ _BEFORE = """
 SELECT is_lane, awaited_by, awaited_visit, data FROM {execution} WHERE id = %s
 """
 _MEMBERS = """
-SELECT scope, status, data, error FROM {execution}
+SELECT {columns} FROM {execution}
 WHERE awaited_by = %s AND awaited_visit = %s AND is_lane ORDER BY id
 """
 
@@ -104,7 +104,8 @@ def _read(
     connection = connections[using]
     id_ = Execution._meta.pk.get_db_prep_value(execution_id, connection)
     table = connection.ops.quote_name(Execution._meta.db_table)
-    return statements.fetch(using, sql.format(execution=table), (id_, *params))
+    sql = sql.format(execution=table, columns=", ".join(LANE_COLUMNS))
+    return statements.fetch(using, sql, (id_, *params))
 
 
 def opening(
@@ -167,7 +168,11 @@ def _lane(lane: NewLane, given: Mapping[str, Any], *, is_held: bool) -> dict[str
 
 def members(lease: Lease, *, sequence: int) -> list[Member]:
     """Return how the lanes of a block stand, in the order in which they were opened."""
-    rows = _read(_MEMBERS, lease.execution_id, sequence, using=lease.using)
+    return as_members(_read(_MEMBERS, lease.execution_id, sequence, using=lease.using))
+
+
+def as_members(rows: Iterable[LaneRow]) -> list[Member]:
+    """Return lanes as the planner sees them."""
     return [
         Member(
             path=scope,

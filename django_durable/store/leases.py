@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import connections, models, transaction
@@ -45,6 +44,10 @@ class Lease:
         return None if self.execution_id == self.owner_id else self.execution_id
 
 
+LaneRow: TypeAlias = Sequence[Any]
+"""Of a lane that its block is about to join: scope, status, data, error."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """A leased execution as it was when it was claimed; ``data`` is encoded.
@@ -52,6 +55,9 @@ class Claimed:
     ``seconds_left`` is until the workflow's timeout, on the database's clock. Of a
     lane, ``data`` is what it changed so far, ``input`` its item and index. ``failure``
     is the error that is being compensated. ``is_first``: nobody has claimed it before.
+
+    ``base`` is the data that a lane starts from, ``lanes`` are those of the block that
+    the execution stands at. Each is ``None`` where it is to be read when it is needed.
     """
 
     lease: Lease
@@ -72,11 +78,19 @@ class Claimed:
     awaited_visit: int | None = None
     input: Tree | None = None
     failure: Tree | None = None
+    base: Tree | None = None
+    lanes: Sequence[LaneRow] | None = None
 
     def __str__(self) -> str:
         """Name it as the logs do."""
         return f"{self.workflow} {self.lease.execution_id}"
 
+
+LANE_COLUMNS = ("scope", "status", "data", "error")
+"""The columns of a ``LaneRow``."""
+
+_MOST_LANES = 100
+"""Those of a larger block are read when it is joined, and do not hold up a claim."""
 
 _COLUMNS = (
     "lease_token",
@@ -109,6 +123,9 @@ def claim(*, queue: str, worker_id: UUID, limit: int, using: str) -> list[Claime
 # PostgreSQL may run an `IN (SELECT … LIMIT n FOR UPDATE SKIP LOCKED)` more than once and
 # take more than n rows; the materialised CTE runs it once. The limit is no parameter: of
 # a number that it does not know the planner expects a tenth of the table.
+#
+# What a lane starts from is sent with one lane of its block. That of a lane in a lane
+# is more than what stands in the one row above it.
 _CLAIM = """
 WITH moment AS MATERIALIZED (
     SELECT COALESCE(%s::timestamptz, statement_timestamp()) AS now
@@ -116,24 +133,43 @@ WITH moment AS MATERIALIZED (
     SELECT id, available_at, started_at FROM {execution}
     WHERE queue = %s AND available_at <= COALESCE(%s::timestamptz, statement_timestamp())
     ORDER BY priority DESC, available_at LIMIT {limit} FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE {execution} AS e SET
+        status = CASE WHEN e.error IS NULL THEN 'running' ELSE 'compensating' END,
+        leased_by = %s,
+        lease_token = e.lease_token + 1,
+        available_at = NULL,
+        waiting_for = '',
+        started_at = COALESCE(e.started_at, moment.now),
+        step_started_at = COALESCE(e.step_started_at, moment.now),
+        expires_at = CASE WHEN e.error IS NULL
+            THEN COALESCE(e.expires_at, moment.now + e.timeout) END
+    FROM picked, moment
+    WHERE e.id = picked.id AND e.id = ANY (ARRAY(SELECT id FROM picked))
+    RETURNING -e.priority AS rank, picked.available_at, e.id,
+        picked.started_at IS NULL AS is_first,
+        (EXTRACT(EPOCH FROM e.step_started_at) * 1000000)::bigint AS step_started_at,
+        EXTRACT(EPOCH FROM e.expires_at - moment.now)::float8 AS seconds_left,
+        CASE WHEN e.is_lane THEN e.input END AS given, e.data, e.error, {claimed_columns},
+        CASE WHEN e.is_lane THEN e.awaited_by END AS above
 )
-UPDATE {execution} AS e SET
-    status = CASE WHEN e.error IS NULL THEN 'running' ELSE 'compensating' END,
-    leased_by = %s,
-    lease_token = e.lease_token + 1,
-    available_at = NULL,
-    waiting_for = '',
-    started_at = COALESCE(e.started_at, moment.now),
-    step_started_at = COALESCE(e.step_started_at, moment.now),
-    expires_at = CASE WHEN e.error IS NULL
-        THEN COALESCE(e.expires_at, moment.now + e.timeout) END
-FROM picked, moment
-WHERE e.id = picked.id AND e.id = ANY (ARRAY(SELECT id FROM picked))
-RETURNING -e.priority, EXTRACT(EPOCH FROM picked.available_at)::float8, e.id,
-    picked.started_at IS NULL,
-    (EXTRACT(EPOCH FROM e.step_started_at) * 1000000)::bigint,
-    EXTRACT(EPOCH FROM e.expires_at - moment.now)::float8,
-    CASE WHEN e.is_lane THEN e.input END, e.data, e.error, {columns}
+SELECT id, is_first, step_started_at, seconds_left, given, data, error,
+    CASE WHEN row_number() OVER (PARTITION BY above) = 1 THEN (
+        SELECT before.data FROM {execution} AS before
+        WHERE before.id = above AND NOT before.is_lane
+    ) END,
+    CASE WHEN calls > 0 THEN (
+        SELECT CASE WHEN count(*) <= {most_lanes}
+            THEN json_agg(json_build_array({lane_columns}) ORDER BY id) END
+        FROM (
+            SELECT id, {lane_columns} FROM {execution} AS lane
+            WHERE lane.awaited_by = claimed.id AND lane.is_lane
+                AND lane.awaited_visit = claimed.sequence
+            ORDER BY lane.id LIMIT {most_lanes} + 1
+        ) AS lane
+    ) END,
+    {columns}
+FROM claimed ORDER BY rank, available_at
 """
 
 
@@ -144,18 +180,20 @@ def _claim_by_statement(
     rows = statements.fetch(
         using, _claim_sql(limit, using), (frozen, queue, frozen, worker_id)
     )
-    # RETURNING keeps no order.
-    rows.sort(key=itemgetter(0, 1))
+    # By ``awaited_by``, the last column but one.
+    bases = {row[-2]: statements.loaded(row[7]) for row in rows if row[7]}
     return [
         _claimed(
             using,
-            row[2],
-            is_first=row[3],
-            step_started_at=clock.from_microseconds(row[4]),
-            seconds_left=row[5],
-            given=statements.loaded(row[6]),
-            data=statements.loaded(row[7]),
-            failure=statements.loaded(row[8]),
+            row[0],
+            is_first=row[1],
+            step_started_at=clock.from_microseconds(row[2]),
+            seconds_left=row[3],
+            given=statements.loaded(row[4]),
+            data=statements.loaded(row[5]),
+            failure=statements.loaded(row[6]),
+            base=bases.get(row[-2]),
+            lanes=statements.loaded(row[8]),
             columns=row[9:],
         )
         for row in rows
@@ -166,7 +204,10 @@ def _claim_by_statement(
 def _claim_sql(limit: int, using: str) -> str:
     return _CLAIM.format(
         execution=connections[using].ops.quote_name(Execution._meta.db_table),
-        columns=", ".join(f"e.{column}" for column in _COLUMNS),
+        columns=", ".join(_COLUMNS),
+        claimed_columns=", ".join(f"e.{column}" for column in _COLUMNS),
+        lane_columns=", ".join(LANE_COLUMNS),
+        most_lanes=_MOST_LANES,
         limit=int(limit),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -132,6 +133,10 @@ def test_the_index_gives_the_claim_its_order():
     with clock.freeze(NOON):
         found = plan_of_claim()
 
+    # Those that are claimed are sorted again, for an update keeps no order.
+    if connection.vendor == "postgresql":
+        found = found.partition("CTE picked")[2].partition("CTE claimed")[0]
+        assert "durable_claim_idx" in found
     assert "Sort" not in found, found
     assert "TEMP B-TREE" not in found, found
 
@@ -147,7 +152,7 @@ def test_a_write_of_moves_reads_no_table_however_small_it_is():
     assert "Seq Scan" not in found, found
     # To lock, to move, and to count lanes down.
     assert found.count("django_durable_execution_pkey") == 3, found
-    assert "durable_open_wait_idx" in found, found
+    assert re.search("durable_(open_)?wait_idx", found), found
 
 
 def test_looking_whether_something_is_due_uses_the_index_of_claims():

@@ -239,3 +239,52 @@ def test_the_last_lane_of_a_lane_wakes_that_and_closes_its_wait_alone(executor):
     assert Execution.rows.get(pk=outer.lease.execution_id).status == "pending"
     waits = Wait.objects.filter(execution=execution).values_list("lane", "status")
     assert set(waits) == {(None, "open"), (outer.lease.execution_id, "satisfied")}
+
+
+def test_a_claim_brings_what_lanes_start_from_and_what_they_came_to(executor):
+    execution = durable.start(Ten, {"from": "above"})
+    run(claim()[0])
+    lanes = claim(limit=MEMBERS)
+    with counted() as reading:
+        runs = [executor.begin(one, lambda *_: None) for one in lanes]
+    assert [one.data for one in runs] == [{"from": "above"}] * MEMBERS
+
+    write([(one, executor.advance(one)) for one in runs])
+    [joining] = claim()
+    with counted() as reading_too:
+        move = executor.advance(executor.begin(joining, lambda *_: None))
+
+    assert move.data["m3"] == {"n": 3}
+    assert reading.all == reading_too.all == []
+    run(joining)
+    assert fresh(execution).current_step == "after"
+
+
+class Hundred(Workflow, name="lanes_hundred"):
+    class Items(Each):
+        def items(self):
+            return range(101)
+
+        @step
+        def work(self, item):
+            return {"item": item}
+
+
+def test_more_lanes_than_a_claim_brings_are_read(executor):
+    execution = durable.start(Hundred)
+    drain()
+
+    assert len(fresh(execution).result["items"]) == 101
+
+
+def test_lanes_that_were_open_when_their_execution_was_claimed_are_read_again(executor):
+    execution, batch = ends(executor, Ten)
+    Execution.rows.filter(pk=execution.pk).update(available_at=clock.now())
+    [joining] = claim()
+    assert "pending" not in {status for _, status, *_ in joining.lanes}
+    assert "running" in {status for _, status, *_ in joining.lanes}
+    write(batch)
+
+    run(joining)
+
+    assert len(fresh(execution).result) == MEMBERS
