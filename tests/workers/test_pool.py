@@ -80,6 +80,7 @@ def make_claimed() -> Claimed:
         calls=0,
         queue="default",
         home_queue="default",
+        priority=0,
         data={},
         step_started_at=datetime(2030, 3, 1, tzinfo=UTC),
         seconds_left=None,
