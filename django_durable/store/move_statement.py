@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 # who waits. Where more is to be done than that, a lane is left out, as if others had
 # locked the row; and so where who waits moves itself, for no row is updated twice.
 _WRITE = """
-WITH move AS MATERIALIZED (
-    SELECT *, COALESCE(%s::timestamptz, statement_timestamp()) AS now,
+WITH moment AS MATERIALIZED (
+    SELECT COALESCE(%s::timestamptz, statement_timestamp()) AS now
+), move AS MATERIALIZED (
+    SELECT m.*, moment.now,
         row_number() OVER (PARTITION BY waiter ORDER BY number) AS nth
-    FROM json_to_recordset(%s) AS m(
+    FROM moment, json_to_recordset(%s) AS m(
         number int, id uuid, token bigint, becomes text, is_final bool, keeps_lease bool,
         position text, sequence int, attempt int, data jsonb, adds_output bool,
         error jsonb, due_at timestamptz, due_in float8, queue text, waiting_for text,
@@ -51,7 +53,12 @@ WITH move AS MATERIALIZED (
     FROM {execution} WHERE id = ANY (ARRAY(SELECT unnest(ARRAY[id, waiter]) FROM move))
     ORDER BY id FOR UPDATE{waiting}
 ), ready AS MATERIALIZED (
-    SELECT move.* FROM move LEFT JOIN locked AS w ON w.id = move.waiter
+    SELECT move.*, was.lease_token = move.token AND was.leased_by IS NOT NULL
+            AND was.status IN ('running', 'compensating', 'paused') AS is_held,
+        (was.sequence, was.attempt, was.status)
+            IS DISTINCT FROM (move.sequence, move.attempt, move.becomes) AS is_new
+    FROM move JOIN locked AS was ON was.id = move.id
+    LEFT JOIN locked AS w ON w.id = move.waiter
     WHERE move.waiter IS NULL OR (w.sequence = move.visit AND w.completed_at IS NULL
         AND w.lane_limit IS NULL AND move.nth <= w.open_lanes
         AND NOT EXISTS (SELECT FROM move AS own WHERE own.id = move.waiter))
@@ -86,12 +93,9 @@ WITH move AS MATERIALIZED (
         step_started_at = CASE WHEN e.status <> 'paused' AND m.keeps_lease
             THEN m.now END,
         completed_at = CASE WHEN m.is_final THEN m.now END
-    FROM ready AS m JOIN locked AS was ON was.id = m.id
-    WHERE e.id = m.id AND e.id = ANY (ARRAY(SELECT id FROM locked))
-        AND was.lease_token = m.token AND was.leased_by IS NOT NULL
-        AND was.status IN ('running', 'compensating', 'paused')
-    RETURNING e.status, m.*, (was.sequence, was.attempt, was.status)
-        IS DISTINCT FROM (m.sequence, m.attempt, m.becomes) AS is_new
+    FROM ready AS m
+    WHERE m.is_held AND e.id = m.id AND e.id = ANY (ARRAY(SELECT id FROM locked))
+    RETURNING e.status, m.*
 ), counted AS (
     UPDATE {execution} AS w SET
         open_lanes = w.open_lanes - ended.lanes,
@@ -141,13 +145,15 @@ WITH move AS MATERIALIZED (
     CROSS JOIN LATERAL jsonb_populate_record(NULL::{wait}, moved.wait) AS wait
     WHERE moved.wait IS NOT NULL
 )
-SELECT move.number, moved.status, (EXTRACT(EPOCH FROM move.now) * 1000000)::bigint,
-    (SELECT count(pg_notify({channel}, queue)) FROM unnest(moved.wakes) AS queue),
-    CASE WHEN counted.are_all AND counted.status = 'pending'
-        THEN pg_notify({channel}, counted.queue) END
-FROM ready AS move JOIN locked ON locked.id = move.id
-LEFT JOIN moved ON moved.id = move.id
-LEFT JOIN counted ON counted.id = moved.waiter
+SELECT NULL::int, NULL::text, (EXTRACT(EPOCH FROM now) * 1000000)::bigint, (
+    SELECT count(pg_notify({channel}, queue)) FROM (
+        SELECT unnest(wakes) FROM moved
+        UNION SELECT queue FROM counted WHERE are_all AND status = 'pending'
+    ) AS woken(queue)
+) FROM moment
+UNION ALL SELECT number, status, NULL, NULL FROM moved
+UNION ALL SELECT number, NULL, NULL, NULL FROM ready
+    WHERE number NOT IN (SELECT number FROM moved)
 """
 
 
@@ -179,10 +185,9 @@ def send(
                 row |= {"waiter": move.waiter.hex, "visit": move.waiter_visit}
     params = (clock.frozen_instant(), codec.dumps(rows))
     found = statements.fetch(using, _sql(using, waits=waits), params)
-    if not found:
-        return {}
-    at = clock.from_microseconds(found[0][2])
-    return {number: (status, at) if status else None for number, status, *_ in found}
+    (_, _, microseconds, _), *ended = found
+    at = clock.from_microseconds(microseconds)
+    return {number: (status, at) if status else None for number, status, *_ in ended}
 
 
 def _row(number: int, move: Move) -> Tree:
