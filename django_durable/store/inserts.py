@@ -88,7 +88,7 @@ def _sql(using: str) -> str:
 
 
 def as_trees(rows: Sequence[Execution]) -> tuple[Tree, list[Tree]]:
-    """Return the first row as JSON, and in what each row differs from it."""
+    """Return the first row as JSON without NULL, and in what each row differs from it."""
     pattern = rows[0].__dict__
     others = [
         {
@@ -98,11 +98,15 @@ def as_trees(rows: Sequence[Execution]) -> tuple[Tree, list[Tree]]:
         }
         for row in rows[1:]
     ]
-    return as_tree(pattern), [{}, *map(as_tree, others)]
+    return as_tree(pattern), [{}, *map(_tree, others)]
 
 
 def as_tree(columns: dict[str, Any]) -> Tree:
-    """Return columns of an unsaved row as JSON."""
+    """Return columns of an unsaved row as JSON, without those that are NULL."""
+    return _tree({name: value for name, value in columns.items() if value is not None})
+
+
+def _tree(columns: dict[str, Any]) -> Tree:
     return {
         column: _WRITERS.get(type(value), _plain)(value)
         for column, value in columns.items()

@@ -134,12 +134,14 @@ WITH moment AS MATERIALIZED (
     FROM moved WHERE step_id IS NOT NULL AND is_new
 ), opened AS (
     INSERT INTO {execution} SELECT lane.* FROM moved
-    CROSS JOIN LATERAL jsonb_array_elements(moved.lanes) AS own
-    CROSS JOIN LATERAL (SELECT moved.lane_pattern || own.value AS columns) AS given
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::{execution}, given.columns ||
-        CASE WHEN moved.status = 'paused' THEN jsonb_build_object('status', 'paused',
-            'available_at', NULL, 'resumes_at', given.columns -> 'available_at')
-        ELSE '{{}}' END) AS lane
+    CROSS JOIN LATERAL jsonb_populate_recordset(
+        jsonb_populate_record(NULL::{execution}, moved.lane_pattern), CASE
+            WHEN moved.status = 'paused' THEN (SELECT jsonb_agg(own || jsonb_build_object(
+                'status', 'paused', 'available_at', NULL, 'resumes_at',
+                (moved.lane_pattern || own) -> 'available_at'
+            )) FROM jsonb_array_elements(moved.lanes) AS own)
+            ELSE moved.lanes END
+    ) AS lane
 ), asked AS (
     INSERT INTO {wait} SELECT wait.* FROM moved
     CROSS JOIN LATERAL jsonb_populate_record(NULL::{wait}, moved.wait) AS wait

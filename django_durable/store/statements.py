@@ -1,13 +1,14 @@
 """The few statements that are sent again and again.
 
 On PostgreSQL their parameters are bound on the server and they are prepared, so that
-each is parsed and planned once per connection. The ORM keeps Django's own cursors.
+each is parsed once per connection, and planned now and then. The ORM keeps Django's own
+cursors.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     RawConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
-_PREPARES_AFTER = 5
+_PREPARES_AFTER = 8
 """A connection that lives for fewer statements would only lose by preparing them."""
 
 _uses: WeakKeyDictionary[RawConnection, int] = WeakKeyDictionary()
@@ -65,14 +66,26 @@ def _preparing_cursor() -> Any:
 
 
 def _count(connection: BaseDatabaseWrapper) -> None:
-    """Let a connection prepare our statements from now on, if it is used often enough."""
+    """Let a connection prepare our statements once it is used often enough.
+
+    They are prepared anew whenever it has been used twice as often. A plan that was made
+    while a table was small reads all of it, and would be kept however large the table
+    has become, until it is analyzed.
+    """
     raw: RawConnection = connection.connection
     uses = _uses.get(raw, 0)
-    if uses > _PREPARES_AFTER:
-        return
     _uses[raw] = uses + 1
-    is_settled = "prepare_threshold" in connection.settings_dict["OPTIONS"]
-    if uses == _PREPARES_AFTER and not is_settled and not is_pooled(raw):
+    if uses < _PREPARES_AFTER or uses & (uses - 1):
+        return
+    with connection.wrap_database_errors:
+        if uses == _PREPARES_AFTER:
+            _let_prepare(raw, connection.settings_dict["OPTIONS"])
+        elif raw.prepare_threshold is not None:
+            raw.execute("DEALLOCATE ALL")
+
+
+def _let_prepare(raw: RawConnection, options: Mapping[str, Any]) -> None:
+    if "prepare_threshold" not in options and not is_pooled(raw):
         # Not None, or nothing is prepared; and more than the ORM's statements come to.
         raw.prepare_threshold = 2**31
 

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 import django_durable as durable
 from django_durable import Workflow, step
+from django_durable.store import statements
 from tests.factories import claim, counted, fresh, run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -167,3 +168,28 @@ def test_a_step_that_asks_for_nothing_reads_nothing():
     else:
         # The row is looked at in the transaction that changes it.
         assert len(reads) <= 3
+
+
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="elsewhere nothing is prepared")
+def test_statements_are_prepared_and_planned_anew_as_tables_grow():
+    connection.close()
+
+    prepared = [prepared_at("SELECT 1 AS one") for _ in range(70)]
+
+    assert prepared[0] is None
+    at = [one for one in prepared if one is not None]
+    # At the 9th use, and then whenever there were twice as many.
+    assert len(set(at)) == 4
+    assert prepared.index(at[0]) == 8
+    assert at.count(at[-1]) == 70 - 64
+
+
+def prepared_at(sql: str):
+    """Send a statement once more, and return when it was prepared as it is now."""
+    statements.fetch("default", sql, ())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT prepare_time FROM pg_prepared_statements WHERE statement = %s", [sql]
+        )
+        found = cursor.fetchone()
+    return found and found[0]
