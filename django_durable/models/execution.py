@@ -110,18 +110,9 @@ class Execution(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workflow = models.CharField(max_length=200)
-    status = models.CharField(
-        max_length=20,
-        choices=[(status.value, status.value) for status in ExecutionStatus],
-        default=ExecutionStatus.PENDING.value,
-    )
-    queue = models.CharField(max_length=100, help_text=_("Where it is claimed now."))
     home_queue = models.CharField(max_length=100, help_text=_("Where it was started."))
     priority = models.IntegerField(default=0)
     input = PayloadField(default=dict)
-    data = PayloadField(default=dict)
-    error = models.JSONField(null=True)
-    progress = models.JSONField(null=True)
     tags = models.JSONField(default=list)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
     parent = models.ForeignKey(
@@ -146,14 +137,38 @@ class Execution(models.Model):
     awaited_visit = models.PositiveIntegerField(
         null=True, help_text=_("The step visit in it that waits.")
     )
+    timeout = models.DurationField(null=True)
+    scheduled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    # What changes stands last, and what changes with each step behind all else: of an
+    # update on the same page PostgreSQL logs what is between the parts that stayed.
+    queue = models.CharField(max_length=100, help_text=_("Where it is claimed now."))
+    progress = models.JSONField(null=True)
+    error = models.JSONField(null=True)
     open_lanes = models.PositiveIntegerField(
         default=0, help_text=_("Lanes of the current block that have not ended.")
     )
-
     lane_limit = models.PositiveIntegerField(
         null=True, help_text=_("How many of them may be started at once.")
     )
-
+    expires_at = models.DateTimeField(null=True)
+    resumes_at = models.DateTimeField(
+        null=True, help_text=_("The available_at that a pause keeps.")
+    )
+    started_at = models.DateTimeField(null=True)
+    status = models.CharField(
+        max_length=20,
+        choices=[(status.value, status.value) for status in ExecutionStatus],
+        default=ExecutionStatus.PENDING.value,
+    )
+    waiting_for = models.TextField(default="", blank=True)
+    available_at = models.DateTimeField(null=True)
+    leased_by = models.UUIDField(null=True)
+    lease_token = models.BigIntegerField(default=0)
+    calls = models.PositiveIntegerField(
+        default=0, help_text=_("Durable calls stored for the current step visit.")
+    )
     current_step = models.CharField(max_length=500, default="")
     sequence = models.PositiveIntegerField(
         default=0, help_text=_("Step visits that have ended.")
@@ -161,25 +176,9 @@ class Execution(models.Model):
     attempt = models.PositiveIntegerField(
         default=1, help_text=_("Number of the attempt that runs or comes next.")
     )
-    calls = models.PositiveIntegerField(
-        default=0, help_text=_("Durable calls stored for the current step visit.")
-    )
-    waiting_for = models.TextField(default="", blank=True)
-
-    available_at = models.DateTimeField(null=True)
-    resumes_at = models.DateTimeField(
-        null=True, help_text=_("The available_at that a pause keeps.")
-    )
-    timeout = models.DurationField(null=True)
-    expires_at = models.DateTimeField(null=True)
-    leased_by = models.UUIDField(null=True)
-    lease_token = models.BigIntegerField(default=0)
-
-    scheduled_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(default=clock.now)
-    started_at = models.DateTimeField(null=True)
     step_started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
+    data = PayloadField(default=dict)
 
     created: ClassVar[bool] = True
     """Whether ``start`` made this execution; ``False`` when its key was known."""
