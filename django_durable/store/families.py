@@ -136,19 +136,22 @@ def opening(
         is_held = action.limit is not None and number >= action.limit
         columns = _lane(lane, given, is_held=is_held)
         lanes.append(inserts.like(pattern, id=last, **columns))
-    wait = Wait(
+    return Opening(lanes, _wait(lease, action.path, sequence), action.limit)
+
+
+def _wait(lease: Lease, path: str, sequence: int) -> Wait:
+    return Wait(
         execution_id=lease.owner_id,
         lane=lease.lane,
-        path=action.path,
+        path=path,
         sequence=sequence,
         attempt=1,
         kind=WaitKind.LANES,
         ordinal=0,
         status=WaitStatus.OPEN,
-        sentence=f"the members of {action.path}",
+        sentence=f"the members of {path}",
         created_at=clock.db_now(),
     )
-    return Opening(lanes, wait, action.limit)
 
 
 def _lane(lane: NewLane, given: Mapping[str, Any], *, is_held: bool) -> dict[str, Any]:

@@ -92,11 +92,7 @@ def _changes(move: Move, row: Execution, at: datetime) -> dict[str, Any]:
     if move.sequence != row.sequence:
         changes["calls"] = 0
     if move.opens is not None:
-        changes |= {
-            "calls": row.calls + 1,
-            "open_lanes": len(move.opens.lanes),
-            "lane_limit": move.opens.limit,
-        }
+        changes |= {"calls": row.calls + 1, **_opening(move.opens)}
     if move.data is not None:
         changes["data"] = Encoded(move.data)
     if move.queue is not None:
@@ -109,6 +105,10 @@ def _changes(move: Move, row: Execution, at: datetime) -> dict[str, Any]:
         if not is_final and not keeps_lease:
             changes["available_at"] = due_within(move.due, expires_at)
     return changes
+
+
+def _opening(opens: Opening) -> dict[str, Any]:
+    return {"open_lanes": len(opens.lanes), "lane_limit": opens.limit}
 
 
 def due_within(due: Moment | None, expires_at: datetime | None) -> Any:
