@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from django_durable import clock
 from django_durable.definition import registry
 from django_durable.definition.graph import Graph
-from django_durable.definition.nodes import FanOutNode
+from django_durable.definition.nodes import EachNode, FanOutNode
 from django_durable.definition.workflow import Workflow
 from django_durable.engine.state import Done, ExecutionState, Member
 from django_durable.engine.waiting import Answer, WaitKey, answers_by_key
@@ -21,7 +21,7 @@ from django_durable.runtime.persisting import persist
 from django_durable.store import cancelling, families, leases, moves, resuming
 from django_durable.store.history import history, undone
 from django_durable.store.leases import Claimed
-from django_durable.store.moves import Move, Moved
+from django_durable.store.moves import Busy, Move, Moved
 from django_durable.types import ExecutionStatus, Tree
 
 OnTakeover: TypeAlias = Callable[[bool, bool], None]
@@ -230,11 +230,14 @@ class Run:
         """Return ``move``, to be counted down where the execution waits for its lanes.
 
         That is for a lane that has completed and has nothing open. What a failed one
-        means to its siblings is no matter of counting.
+        means to its siblings is no matter of counting, and another one's turn is not.
         """
         is_done = move.status is ExecutionStatus.COMPLETED and not self._own_calls
+        if not is_done or self.lease.lane is None or self.graph is None:
+            return move
         can_count = connections[self.lease.using].vendor == "postgresql"
-        if not is_done or not can_count or self.lease.lane is None:
+        block = self.graph.block_of(self.claimed.scope)
+        if not can_count or (isinstance(block, EachNode) and block.max_concurrency):
             return move
         waiter, visit = self.claimed.awaited_by, self.claimed.awaited_visit
         return replace(move, waiter=waiter, waiter_visit=visit)
@@ -260,10 +263,14 @@ class Run:
 
     def _finish(self, move: Move) -> Moved | None:
         """Write the last move of an execution that another one waits for."""
+        if move.waiter is not None:
+            moved = moves.write_counted(move)
+            if not isinstance(moved, Busy):
+                return moved
         block = self.graph.block_of(self.claimed.scope) if self.graph else None
         assert self.claimed.awaited_by is not None
         return families.finish(
-            move,
+            replace(move, waiter=None),
             awaited_by=self.claimed.awaited_by,
             result=self.data if move.data is None else move.data,
             fails_fast=block is None or block.on_error == "fail_fast",

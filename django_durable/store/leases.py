@@ -169,7 +169,7 @@ SELECT id, is_first, step_started_at, seconds_left, given, data, error,
         ) AS lane
     ) END,
     {columns}
-FROM claimed ORDER BY rank, available_at
+FROM claimed ORDER BY rank, available_at, id
 """
 
 

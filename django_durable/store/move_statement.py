@@ -17,7 +17,7 @@ from django_durable import clock, codec
 from django_durable.models import Execution, Step, Wait
 from django_durable.models.execution import FINAL
 from django_durable.store import inserts, statements, wakeups
-from django_durable.types import Tree
+from django_durable.types import Moment, Tree
 
 if TYPE_CHECKING:
     from django_durable.store.moves import Move, Opening, StepEnd
@@ -177,14 +177,9 @@ def send(
     """Write moves; return status and instant by number, ``None`` for a lost lease.
 
     Rows that others have locked are waited for, or (``not waits``) left out: they are
-    not written, and not returned. Only then lanes are counted down where they are
-    awaited.
+    not written, and not returned. Nor are lanes whose end is more than one lane less.
     """
     rows = [_row(number, move) for number, move in enumerate(moves)]
-    if not waits:
-        for move, row in zip(moves, rows, strict=True):
-            if move.waiter is not None:
-                row |= {"waiter": move.waiter.hex, "visit": move.waiter_visit}
     params = (clock.frozen_instant(), codec.dumps(rows))
     found = statements.fetch(using, _sql(using, waits=waits), params)
     (_, _, microseconds, _), *ended = found
@@ -214,13 +209,19 @@ def _row(number: int, move: Move) -> Tree:
         row["error"] = move.error
     if move.queue is not None:
         row |= {"queue": move.queue, "wakes": [move.queue]}
-    if isinstance(move.due, datetime):
-        row["due_at"] = move.due.isoformat()
-    elif isinstance(move.due, timedelta):
-        row["due_in"] = move.due.total_seconds()
+    if move.due is not None:
+        row |= _due(move.due)
     if move.opens is not None:
         row |= _opening(move.opens)
+    if move.waiter is not None:
+        row |= {"waiter": move.waiter.hex, "visit": move.waiter_visit}
     return row if move.step is None else row | _step(move, move.step)
+
+
+def _due(due: Moment) -> Tree:
+    if isinstance(due, timedelta):
+        return {"due_in": due.total_seconds()}
+    return {"due_at": due.isoformat()}
 
 
 def _opening(opens: Opening) -> Tree:

@@ -72,8 +72,8 @@ class Move:
     ``opens`` are lanes to open; they are paused where the execution is.
 
     ``waiter`` is who waits for a lane that has nothing open any more, at the visit
-    ``waiter_visit``: ``write_free`` counts the lane down there, and wakes who waits for
-    the last one, where it can.
+    ``waiter_visit``. On PostgreSQL the lane is counted down there, and the last one
+    wakes who waits; ``Busy`` says where that is not all there is to do.
     """
 
     lease: Lease
@@ -137,6 +137,12 @@ def write_free(moves: Sequence[Move], *, using: str) -> list[Moved | Busy | None
         _moved(written[number]) if number in written else Busy.BUSY
         for number in range(len(moves))
     ]
+
+
+def write_counted(move: Move) -> Moved | Busy | None:
+    """Write the end of a lane as ``write_free`` does, waiting for who holds its rows."""
+    written = move_statement.send([move], waits=True, using=move.lease.using)
+    return _moved(written[0]) if 0 in written else Busy.BUSY
 
 
 def _moved(row: tuple[str, datetime] | None) -> Moved | None:

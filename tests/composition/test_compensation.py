@@ -482,7 +482,8 @@ def test_a_crash_at_any_statement_does_not_undo_twice_or_forget(after):
             for sides in (("left", "right"), ("right", "left"))
         )
         number, has_died = number + 3, death.has_died
-    assert number > 40
+    # On PostgreSQL the hot path has few statements to die at.
+    assert number > 25
 
 
 def test_a_compensation_that_kills_its_worker_each_time_fails_in_the_end(monkeypatch):

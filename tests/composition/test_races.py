@@ -30,7 +30,8 @@ from django_durable import (
     step,
 )
 from django_durable.models import Execution, InputRequest, Step, Wait
-from django_durable.store import families, moves
+from django_durable.runtime.run import Run
+from django_durable.store import moves
 from django_durable.store.health import examine
 from django_durable.store.moves import Move
 from django_durable.types import ExecutionStatus
@@ -103,18 +104,20 @@ def test_in_either_order_the_second_lane_is_the_last(
     in_threads, monkeypatch, first_is_left
 ):
     inside, other_waits = threading.Event(), threading.Event()
-    lane_ended = families._lane_ended
+    write = Run.write
 
-    def hold_the_first(*args, **kwargs):
-        if not inside.is_set():
-            inside.set()
-            # The other one stands at the lock of the parent now, or will.
-            other_waits.wait(0.2)
-        return lane_ended(*args, **kwargs)
+    def hold_the_first(*args):
+        with transaction.atomic():
+            written = write(*args)
+            if not inside.is_set():
+                inside.set()
+                # The other one stands at the lock of the parent now, or will.
+                other_waits.wait(0.2)
+        return written
 
-    monkeypatch.setattr(families, "_lane_ended", hold_the_first)
     execution = durable.start(TwoAtOnce)
     run(claim()[0])
+    monkeypatch.setattr(Run, "write", hold_the_first)
     lanes = claim("left") + claim("right")
     lanes.sort(key=lambda one: one.scope.endswith("left"), reverse=first_is_left)
 

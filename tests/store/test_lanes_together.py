@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -161,9 +162,48 @@ def test_written_again_they_are_not_counted_again(executor):
 def test_the_next_item_gets_its_turn_where_only_so_many_are_open(executor):
     _, batch = ends(executor, Limited)
 
-    assert write(batch) == [Busy.BUSY] * 2
-    assert executor.write(*batch[0])
+    # Written by themselves already.
+    assert [following for _, following in batch] == [False, False]
     assert Execution.rows.filter(scope="items[2]", status="pending").exists()
+
+
+def test_an_item_is_no_matter_of_counting_where_only_so_many_were_opened(executor):
+    """As it may be while a new version of the code, without the limit, is deployed."""
+    execution, batch = ends(executor, Ten)
+    Execution.rows.filter(pk=execution.pk).update(lane_limit=20)
+
+    assert write(batch) == [Busy.BUSY] * MEMBERS
+    for lane, move in batch:
+        assert executor.write(lane, move)
+    assert fresh(execution).status == "pending"
+
+
+def test_a_lane_whose_rows_others_hold_is_counted_once_they_let_go(executor):
+    execution, batch = ends(executor, Ten)
+    lane, move = batch[0]
+
+    with held_by_another(execution):
+        assert write(batch[:1]) == [Busy.BUSY]
+    with counted() as statements:
+        assert executor.write(lane, move)
+
+    assert len(statements.all) == 1
+    assert Execution.rows.get(pk=execution.pk).open_lanes == MEMBERS - 1
+
+
+@contextmanager
+def held_by_another(execution):
+    """Lock the row of an execution on a connection of its own."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            table = Execution._meta.db_table
+            lock = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"  # noqa: S608
+            cursor.execute(lock, [execution.pk])
+            yield
+    finally:
+        other.close()
 
 
 def test_one_that_fails_is_written_by_itself_and_cancels_its_siblings(executor):
