@@ -189,7 +189,8 @@ def prepared_at(sql: str):
     statements.fetch("default", sql, ())
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT prepare_time FROM pg_prepared_statements WHERE statement = %s", [sql]
+            "SELECT prepare_time FROM pg_prepared_statements WHERE statement = %s",
+            [sql],
         )
         found = cursor.fetchone()
     return found and found[0]
