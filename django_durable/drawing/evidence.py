@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from django_durable.definition.charts import END, START
+from django_durable.definition.paths import items_of, without_items
 from django_durable.drawing.facts import Ended, Facts, OpenWait, Standers
 from django_durable.drawing.parts import Part
 from django_durable.drawing.standing import State
@@ -155,9 +156,9 @@ class Evidence:
 
     def _index(self, part: Part, scope: str) -> None:
         self.scopes[part.path] = scope
+        inside = items_of(part.path) if part.node.kind == "each" else scope
         if part.node.kind in ("lane", "each"):
-            self._bodies[part.path] = part.body
-        inside = part.path if part.node.kind == "each" else scope
+            self._bodies[inside] = part.body
         for child in part.body:
             self._index(child, inside)
         for child in part.columns:
@@ -169,7 +170,7 @@ class Evidence:
         body = self._bodies.get(one.scope, ())
         if one.scope and not body:
             # A member that is no lane is its own first node.
-            return one.scope
+            return without_items(one.scope)
         if one.status in (ExecutionStatus.RUNNING, ExecutionStatus.FAILED):
             return next((part.path for part in body if part.path != START), "")
         return START if not one.scope and not self.facts.has_started else ""
@@ -178,7 +179,7 @@ class Evidence:
         yield from self._ended
         for scope, standers in self._standers.items():
             if scope:
-                yield scope
+                yield without_items(scope)
             yield from (place for place, _ in standers if place)
         if self.facts.failed_at:
             yield self.facts.failed_at

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django_durable.definition.charts import START, Chart
-from django_durable.definition.paths import index_of, split, template
+from django_durable.definition.paths import index_of, items_of, split, template
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.facts import Facts, Standers
 from django_durable.drawing.jumps import Plan
@@ -118,7 +118,8 @@ class _Judge:
 
     def _fan(self, part: Part) -> NodeStanding:
         """Judge a block by its lanes, and by the execution that waits for them."""
-        scopes = [member.path for member in part.columns] or [part.path]
+        members = [member.path for member in part.columns]
+        scopes = members or [items_of(part.path)]
         lanes = [lane for scope in scopes for lane in self.evidence.in_scope(scope)]
         states = self.evidence.states(lanes)
         counts = Counts(
@@ -129,9 +130,11 @@ class _Judge:
         )
         own = self._states(part, self.evidence.within(part))
         state = _first(states, _OPEN) or _first(own, (*_OPEN, *_ENDED))
+        # Before it has opened its lanes, nobody knows how many there will be.
+        otherwise = "" if state else "no items"
         return NodeStanding(
             state=state or State.COMPLETED,
-            words=counts.words if counts.total else "no items",
+            words=counts.words if counts.total else otherwise,
             counts=counts if counts.total else None,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django_durable.definition.charts import END, START
+from django_durable.definition.paths import items_of
 from django_durable.drawing.ahead import Ahead, is_in, may_leave_no_trace
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.jumps import Plan
@@ -83,7 +84,7 @@ class Trail:
                 return on if self.evidence.done(part.path) else []
             case "each":
                 is_joined = bool(self.evidence.done(part.path))
-                is_left = is_joined or self._has_left(part.path)
+                is_left = is_joined or self._has_left(items_of(part.path))
                 self._inside(part, is_left, "leave")
                 return on if is_joined else []
             case "loop":

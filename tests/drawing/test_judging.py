@@ -357,10 +357,10 @@ def test_ten_thousand_items_are_counted():
         ended=[ended("letters.send", count=9_000)],
         standers=[
             at("letters", "waiting"),
-            at("letters.send", "completed", "letters", count=9_000),
-            at("letters.send", "failed", "letters", count=12),
-            at("letters.send", "running", "letters", count=20),
-            at("", "waiting", "letters", count=968, is_told=True),
+            at("letters.send", "completed", "letters[]", count=9_000),
+            at("letters.send", "failed", "letters[]", count=12),
+            at("letters.send", "running", "letters[]", count=20),
+            at("", "waiting", "letters[]", count=968, is_told=True),
         ],
     )
 
@@ -378,8 +378,8 @@ def test_items_that_have_failed_do_not_fail_a_block_that_went_on():
         ended=[ended("letters.send", count=7), ended("letters", kind="each")],
         standers=[
             at("done", "completed"),
-            at("letters.send", "completed", "letters", count=7),
-            at("letters.send", "failed", "letters", count=3),
+            at("letters.send", "completed", "letters[]", count=7),
+            at("letters.send", "failed", "letters[]", count=3),
         ],
     )
 
@@ -394,6 +394,69 @@ def test_a_block_without_items_says_so():
     assert standing.nodes["letters"].state is State.COMPLETED
     assert standing.nodes["letters"].words == "no items"
     assert standing.nodes["letters.send"].state is State.SKIPPED
+
+
+def test_a_block_that_could_not_say_its_items_is_not_one_without_items():
+    standing = judged("failed", failed_at="letters", standers=[at("letters", "failed")])
+
+    assert standing.nodes["letters"].state is State.FAILED
+    assert standing.nodes["letters"].words == ""
+
+
+class Both(Workflow, abstract=True):
+    class Checks(Parallel):
+        fraud = step(nothing)
+
+        class Letters(Each):
+            def items(self): ...
+
+            send = step(nothing)
+
+
+def test_a_member_is_not_counted_among_its_own_items():
+    standing = judged(
+        chart=Both.graph(),
+        ended=[ended("checks.letters.send", count=2)],
+        standers=[
+            at("checks", "waiting"),
+            at("", "running", "checks.fraud"),
+            at("checks.letters", "waiting", "checks.letters"),
+            at("checks.letters.send", "completed", "checks.letters[]", count=2),
+            at("", "running", "checks.letters[]"),
+        ],
+    )
+
+    assert standing.nodes["checks"].counts == Counts(total=2)
+    assert standing.nodes["checks.letters"].counts == Counts(total=3, done=2)
+    assert standing.nodes["checks.letters"].state is State.RUNNING
+    assert standing.nodes["checks.letters.send"].words == "2 done, 1 running"
+
+
+def test_a_member_that_was_cancelled_before_it_began_has_no_items_yet():
+    standing = judged(
+        "failed",
+        failed_at="checks.fraud",
+        chart=Both.graph(),
+        ended=[ended("checks.fraud", status="failed")],
+        standers=[
+            at("checks.fraud", "failed"),
+            at("checks.fraud", "failed", "checks.fraud"),
+            at("", "cancelled", "checks.letters"),
+        ],
+    )
+
+    letters = standing.nodes["checks.letters"]
+    assert (letters.state, letters.words, letters.counts) == (State.CANCELLED, "", None)
+    assert standing.nodes["checks"].words == "0 of 2 done, 1 failed, 1 cancelled"
+    assert standing.nodes["checks.letters.send"].state is State.NOT_REACHED
+    assert ("enter", "checks", "checks.letters") in standing.taken
+    assert ("leave", "checks.letters", "checks") not in standing.taken
+
+
+def test_items_of_a_block_that_the_code_no_longer_has_name_the_block():
+    standing = judged(standers=[at("", "running", "parcels[]", count=2)])
+
+    assert standing.gone == ("parcels",)
 
 
 def test_a_loop_says_in_which_round_it_is_and_how_many_there_were():
@@ -628,7 +691,7 @@ def test_open_executions_are_counted_where_they_stand():
             at("paid", "waiting", count=1200),
             at("", "pending", count=7),
             at("letters", "waiting"),
-            at("letters.send", "running", "letters", count=20),
+            at("letters.send", "running", "letters[]", count=20),
             at("unknown", "waiting"),
         ],
     )

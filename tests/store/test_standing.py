@@ -29,6 +29,7 @@ from django_durable import (
     minutes,
     seconds,
     step,
+    wait_for_event,
 )
 from django_durable.definition.paths import last_index, template
 from django_durable.drawing import Counts, Standing, State
@@ -269,6 +270,53 @@ def test_a_jump_inside_of_an_item_is_seen_too():
     assert ("jump", "items.hurry", "items.done") in found.taken
     assert ("flow", "items.hurry", "items.slow") in found.taken
     assert found.nodes["items.slow"].words == "1 done"
+
+
+class Both(Workflow, name="standing_both"):
+    """An each that is itself a member."""
+
+    class Checks(Parallel):
+        @step
+        def fraud(self, fraud=False):
+            if fraud:
+                raise Fail("fraud")
+
+        class Letters(Each):
+            def items(self):
+                return range(3)
+
+            @step
+            def send(self, item):
+                if item == 2:
+                    wait_for_event("address")
+
+
+def test_a_member_is_not_counted_among_its_own_items():
+    execution = durable.start(Both)
+    drain()
+
+    found = standing_of(fresh(execution), Both.graph(), using="default")
+
+    assert told(found, "checks", "checks.letters", "checks.letters.send") == {
+        "checks": ("waiting", "1 of 2 done"),
+        "checks.letters": ("waiting", "2 of 3 done"),
+        "checks.letters.send": ("waiting", "2 done, 1 waiting"),
+    }
+    assert found.nodes["checks.letters"].counts == Counts(total=3, done=2)
+
+
+def test_a_member_that_was_cancelled_before_it_began_has_no_items():
+    execution = durable.start(Both, {"fraud": True})
+    drain()
+
+    found = standing_of(fresh(execution), Both.graph(), using="default")
+
+    assert told(found, "checks", "checks.letters", "checks.letters.send") == {
+        "checks": ("failed", "0 of 2 done, 1 failed, 1 cancelled"),
+        "checks.letters": ("cancelled", ""),
+        "checks.letters.send": ("not_reached", ""),
+    }
+    assert found.nodes["checks.letters"].counts is None
 
 
 def test_without_a_decision_it_is_not_asked_what_came_after_what():
