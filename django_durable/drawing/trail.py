@@ -84,8 +84,7 @@ class Trail:
                 return on if self.evidence.done(part.path) else []
             case "each":
                 is_joined = bool(self.evidence.done(part.path))
-                is_left = is_joined or self._has_left(items_of(part.path))
-                self._inside(part, is_left, "leave")
+                self._items(part, is_joined)
                 return on if is_joined else []
             case "loop":
                 self._inside(part, is_behind, "again")
@@ -94,6 +93,14 @@ class Trail:
                 return on if self._inside(part, is_behind, "leave") else []
             case _:
                 return on if self._has_gone_on(part.path) else []
+
+    def _items(self, part: Part, is_joined: bool) -> None:
+        items = items_of(part.path)
+        if self.evidence.in_scope(items):
+            self._inside(part, is_joined or self._has_left(items), "leave")
+        else:
+            # Without an item, what may leave no trace was not gone through either.
+            self._follow(part.body, [], is_joined)
 
     def _inside(self, part: Part, is_left: bool, kind: str) -> _Ends:
         if not self.evidence.has_reached(part):

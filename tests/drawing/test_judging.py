@@ -396,6 +396,41 @@ def test_a_block_without_items_says_so():
     assert standing.nodes["letters.send"].state is State.SKIPPED
 
 
+class Sorted(Workflow, abstract=True):
+    class Letters(Each):
+        def items(self): ...
+
+        class Route(Branch):
+            def on(self): ...
+
+            class Abroad(Case, when="abroad"):
+                stamp = step(nothing)
+
+        class Rounds(Loop):
+            def condition(self): ...
+
+            poll = step(nothing)
+
+        send = step(nothing)
+
+
+def test_without_items_nothing_in_the_block_was_gone_through():
+    standing = judged(
+        "completed",
+        chart=Sorted.graph(),
+        ended=[ended("letters", kind="each")],
+        standers=[at("letters", "completed")],
+    )
+
+    inside = [path for path in standing.nodes if path.startswith("letters.")]
+    assert {standing.nodes[path].state for path in inside} == {State.SKIPPED}
+    assert {standing.nodes[path].words for path in inside} == {""}
+    assert standing.taken == {
+        ("flow", "(start)", "letters"),
+        ("flow", "letters", "(end)"),
+    }
+
+
 def test_a_block_that_could_not_say_its_items_is_not_one_without_items():
     standing = judged("failed", failed_at="letters", standers=[at("letters", "failed")])
 
