@@ -58,9 +58,13 @@ class Trail:
                 ends = self._through(part, is_behind)
             else:
                 ends = []
-            if not reached[index] and is_behind:
+            if not reached[index] and is_behind and not self._is_ahead(parts[:index]):
                 self.skipped.update(inside.path for inside in part.walk())
         return ends
+
+    def _is_ahead(self, before: Sequence[Part]) -> bool:
+        """Say whether something stands before a part, and so may come to it yet."""
+        return any(map(self.evidence.is_open, before))
 
     def _take(self, ends: _Ends, target: str, kind: str) -> None:
         for found, source in ends:
@@ -87,7 +91,9 @@ class Trail:
                 self._items(part, is_joined)
                 return on if is_joined else []
             case "loop":
-                self._inside(part, is_behind, "again")
+                # Where a second round has begun, one has come to its end.
+                is_left = is_behind or self.evidence.rounds(part) > 1
+                self._inside(part, is_left, "again")
                 return on if is_behind else []
             case "lane":
                 return on if self._inside(part, is_behind, "leave") else []

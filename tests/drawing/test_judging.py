@@ -583,6 +583,116 @@ def test_a_jump_to_what_leaves_no_trace_is_seen_by_what_stands_behind_it():
     assert standing.nodes["slow"].state is State.SKIPPED
 
 
+class Nested(Workflow, abstract=True):
+    class Outer(Loop):
+        def condition(self): ...
+
+        wake = step(nothing)
+
+        class Inner(Loop):
+            def condition(self): ...
+
+            @decision(targets=["route"])
+            def hurry(self): ...
+
+            slow = step(nothing)
+
+            class Route(Branch):
+                def on(self): ...
+
+                class Small(Case, when="small"):
+                    cheap = step(nothing)
+
+            class Rest(Loop):
+                def condition(self): ...
+
+                poll = step(nothing)
+
+
+class Polling(Workflow, abstract=True):
+    class Rounds(Loop):
+        def condition(self): ...
+
+        news = WaitForEvent("news")
+
+        class Route(Branch):
+            def on(self): ...
+
+            class Small(Case, when="small"):
+                cheap = step(nothing)
+
+            class Large(Case, when="large"):
+                dear = step(nothing)
+                dearer = step(nothing)
+
+        note = step(nothing)
+
+        class Alarm(Branch):
+            def on(self): ...
+
+            class Loud(Case, when="loud"):
+                ring = step(nothing)
+
+
+def test_a_round_that_has_ended_has_gone_past_what_left_no_trace_at_its_end():
+    standing = judged(
+        chart=Polling.graph(),
+        ended=[
+            ended("rounds.news", kind="wait", last_index=0),
+            ended("rounds.route.small.cheap", last_index=0),
+            ended("rounds.note", last_index=0),
+        ],
+        standers=[at("rounds.news", "waiting", position="rounds[1].news")],
+    )
+
+    assert ("flow", "rounds.note", "rounds.alarm") in standing.taken
+    assert ("none", "rounds.alarm", "rounds") in standing.taken
+    assert standing.nodes["rounds.alarm"].words == "no match"
+    assert standing.nodes["rounds"].words == "round 2"
+
+
+def test_what_comes_next_in_a_later_round_is_not_left_out():
+    standing = judged(
+        chart=Polling.graph(),
+        ended=[
+            ended("rounds.news", kind="wait", count=2, last_index=1),
+            ended("rounds.route.small.cheap", last_index=0),
+            ended("rounds.note", last_index=0),
+        ],
+        standers=[
+            at(
+                "rounds.route.large.dear",
+                "running",
+                position="rounds[1].route.large.dear",
+            )
+        ],
+    )
+
+    assert standing.nodes["rounds.route.large"].state is State.RUNNING
+    assert standing.nodes["rounds.route.large.dear"].state is State.RUNNING
+    assert standing.nodes["rounds.route.large.dearer"].state is State.NOT_REACHED
+
+
+def test_a_jump_to_what_leaves_no_trace_is_seen_in_the_next_round_too():
+    standing = judged(
+        chart=Nested.graph(),
+        ended=[ended("outer.wake"), ended("outer.inner.hurry", kind="decision")],
+        standers=[at("outer.wake", "waiting", position="outer[1].wake")],
+        moves=frozenset(
+            {
+                ("outer.wake", "outer.inner.hurry"),
+                ("outer.inner.hurry", "outer.wake"),
+            }
+        ),
+    )
+
+    assert ("jump", "outer.inner.hurry", "outer.inner.route") in standing.taken
+    assert ("none", "outer.inner.route", "outer.inner.rest") in standing.taken
+    assert ("again", "outer.inner.rest", "outer.inner") in standing.taken
+    assert standing.nodes["outer.inner.route"].words == "no match"
+    assert standing.nodes["outer.inner.rest"].words == "no round"
+
+
 def test_what_a_jump_led_past_is_left_out():
     standing = judged(
         ended=[ended("enough", kind="decision")],
