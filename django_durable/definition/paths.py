@@ -50,6 +50,16 @@ def without_index(path: str) -> str:
     return _INDEX_AT_END.sub("", path)
 
 
+def items_of(each: str) -> str:
+    """Return what stands for the paths of all items of an each, and not for its own."""
+    return f"{each}[]"
+
+
+def without_items(path: str) -> str:
+    """Return the path of the each if ``path`` stands for its items, or ``path``."""
+    return path.removesuffix("[]")
+
+
 def round_of(loop: str, *, plus: int = 0) -> str:
     """Return the path of a round of a loop; without an index it is the first."""
     return f"{without_index(loop)}[{(index_of(loop) or 0) + plus}]"

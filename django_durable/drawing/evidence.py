@@ -7,6 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from django_durable.definition.charts import END, START
+from django_durable.definition.paths import (
+    index_of,
+    items_of,
+    split,
+    template,
+    without_items,
+)
 from django_durable.drawing.facts import Ended, Facts, OpenWait, Standers
 from django_durable.drawing.parts import Part
 from django_durable.drawing.standing import State
@@ -134,6 +141,25 @@ class Evidence:
             if place in paths
         ]
 
+    def is_open(self, part: Part) -> bool:
+        """Say whether something stands at a part or in it, and may go on from there."""
+        return any(one.status not in _FINAL for one in self.within(part))
+
+    def rounds(self, loop: Part) -> int:
+        """Return how many rounds of a loop have begun: where there were most."""
+        indices = [
+            one.last_index
+            for part in _in_rounds(loop)
+            for one in self.ended(part.path)
+            if one.last_index is not None
+        ]
+        indices += [
+            index
+            for one in self.within(loop)
+            for index in _indices(one.position, loop.path)
+        ]
+        return max(indices, default=-1) + 1
+
     def states(self, standers: Sequence[Standers]) -> Counter[State]:
         """Return how many of them stand how."""
         states: Counter[State] = Counter()
@@ -155,9 +181,9 @@ class Evidence:
 
     def _index(self, part: Part, scope: str) -> None:
         self.scopes[part.path] = scope
+        inside = items_of(part.path) if part.node.kind == "each" else scope
         if part.node.kind in ("lane", "each"):
-            self._bodies[part.path] = part.body
-        inside = part.path if part.node.kind == "each" else scope
+            self._bodies[inside] = part.body
         for child in part.body:
             self._index(child, inside)
         for child in part.columns:
@@ -169,7 +195,7 @@ class Evidence:
         body = self._bodies.get(one.scope, ())
         if one.scope and not body:
             # A member that is no lane is its own first node.
-            return one.scope
+            return without_items(one.scope)
         if one.status in (ExecutionStatus.RUNNING, ExecutionStatus.FAILED):
             return next((part.path for part in body if part.path != START), "")
         return START if not one.scope and not self.facts.has_started else ""
@@ -178,7 +204,7 @@ class Evidence:
         yield from self._ended
         for scope, standers in self._standers.items():
             if scope:
-                yield scope
+                yield without_items(scope)
             yield from (place for place, _ in standers if place)
         if self.facts.failed_at:
             yield self.facts.failed_at
@@ -200,3 +226,20 @@ def _by_path(facts: Iterable[_Fact]) -> dict[str, list[_Fact]]:
     for fact in facts:
         found.setdefault(fact.path, []).append(fact)
     return found
+
+
+def _in_rounds(block: Part) -> Iterator[Part]:
+    """Yield what is in a loop and whose last index therefore is that of the round."""
+    for part in (*block.body, *block.columns):
+        yield part
+        if part.node.kind not in ("loop", "each"):
+            yield from _in_rounds(part)
+
+
+def _indices(position: str, loop: str) -> list[int]:
+    """Return the round of a loop in which a position with indices is."""
+    while position:
+        if template(position) == loop:
+            return [index for index in [index_of(position)] if index is not None]
+        position = split(position)[0]
+    return []

@@ -30,8 +30,9 @@ class Ended:
 class Standers:
     """Executions and lanes that stand alike at one node.
 
-    ``scope`` is the path of the member or the block of items that they run, empty for
-    an execution; ``path`` is empty before the first step has ended. ``position`` is the
+    ``scope`` is the path of the member that they run, or what stands for the items of a
+    block (``paths.items_of``), as the block may be a member itself; it is empty for an
+    execution. ``path`` is empty before the first step has ended. ``position`` is the
     path of one of them with its indices. ``is_told``: it is said what they wait for.
     """
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django_durable.definition.charts import START, Chart
-from django_durable.definition.paths import index_of, split, template
+from django_durable.definition.paths import items_of
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.facts import Facts, Standers
 from django_durable.drawing.jumps import Plan
@@ -118,7 +118,8 @@ class _Judge:
 
     def _fan(self, part: Part) -> NodeStanding:
         """Judge a block by its lanes, and by the execution that waits for them."""
-        scopes = [member.path for member in part.columns] or [part.path]
+        members = [member.path for member in part.columns]
+        scopes = members or [items_of(part.path)]
         lanes = [lane for scope in scopes for lane in self.evidence.in_scope(scope)]
         states = self.evidence.states(lanes)
         counts = Counts(
@@ -129,9 +130,11 @@ class _Judge:
         )
         own = self._states(part, self.evidence.within(part))
         state = _first(states, _OPEN) or _first(own, (*_OPEN, *_ENDED))
+        # Before it has opened its lanes, nobody knows how many there will be.
+        otherwise = "" if state else "no items"
         return NodeStanding(
             state=state or State.COMPLETED,
-            words=counts.words if counts.total else "no items",
+            words=counts.words if counts.total else otherwise,
             counts=counts if counts.total else None,
         )
 
@@ -144,7 +147,7 @@ class _Judge:
         state = _first(states, (*_OPEN, *_ENDED)) or State.COMPLETED
         words = ""
         if part.node.kind == "loop":
-            words = self._rounds(part, here, is_open=state in _OPEN)
+            words = self._rounds(part, is_open=state in _OPEN)
         elif is_lane and _count(here) > 1:
             words = tally(states, states[State.COMPLETED])
         return NodeStanding(state=state, words=words)
@@ -168,17 +171,8 @@ class _Judge:
             states[State.CANCELLED if is_cancelled else State.FAILED] += 1
         return states
 
-    def _rounds(self, loop: Part, here: Sequence[Standers], *, is_open: bool) -> str:
-        indices = [
-            one.last_index
-            for part in _in_rounds(loop)
-            for one in self.evidence.ended(part.path)
-            if one.last_index is not None
-        ]
-        indices += [
-            index for one in here for index in _indices(one.position, loop.path)
-        ]
-        count = max(indices, default=-1) + 1
+    def _rounds(self, loop: Part, *, is_open: bool) -> str:
+        count = self.evidence.rounds(loop)
         if not count:
             return ""
         if _count(self.evidence.in_scope(self.evidence.scopes[loop.path])) > 1:
@@ -194,20 +188,3 @@ def _first(states: Counter[State], order: Sequence[State]) -> State | None:
 
 def _count(standers: Sequence[Standers]) -> int:
     return sum(one.count for one in standers)
-
-
-def _in_rounds(block: Part) -> Iterator[Part]:
-    """Yield what is in a loop and whose last index therefore is that of the round."""
-    for part in (*block.body, *block.columns):
-        yield part
-        if part.node.kind not in ("loop", "each"):
-            yield from _in_rounds(part)
-
-
-def _indices(position: str, loop: str) -> list[int]:
-    """Return the round of a loop in which a position with indices is."""
-    while position:
-        if template(position) == loop:
-            return [index for index in [index_of(position)] if index is not None]
-        position = split(position)[0]
-    return []

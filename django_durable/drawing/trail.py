@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django_durable.definition.charts import END, START
+from django_durable.definition.paths import items_of
 from django_durable.drawing.ahead import Ahead, is_in, may_leave_no_trace
 from django_durable.drawing.evidence import Evidence
 from django_durable.drawing.jumps import Plan
@@ -57,9 +58,13 @@ class Trail:
                 ends = self._through(part, is_behind)
             else:
                 ends = []
-            if not reached[index] and is_behind:
+            if not reached[index] and is_behind and not self._is_ahead(parts[:index]):
                 self.skipped.update(inside.path for inside in part.walk())
         return ends
+
+    def _is_ahead(self, before: Sequence[Part]) -> bool:
+        """Say whether something stands before a part, and so may come to it yet."""
+        return any(map(self.evidence.is_open, before))
 
     def _take(self, ends: _Ends, target: str, kind: str) -> None:
         for found, source in ends:
@@ -83,16 +88,25 @@ class Trail:
                 return on if self.evidence.done(part.path) else []
             case "each":
                 is_joined = bool(self.evidence.done(part.path))
-                is_left = is_joined or self._has_left(part.path)
-                self._inside(part, is_left, "leave")
+                self._items(part, is_joined)
                 return on if is_joined else []
             case "loop":
-                self._inside(part, is_behind, "again")
+                # Where a second round has begun, one has come to its end.
+                is_left = is_behind or self.evidence.rounds(part) > 1
+                self._inside(part, is_left, "again")
                 return on if is_behind else []
             case "lane":
                 return on if self._inside(part, is_behind, "leave") else []
             case _:
                 return on if self._has_gone_on(part.path) else []
+
+    def _items(self, part: Part, is_joined: bool) -> None:
+        items = items_of(part.path)
+        if self.evidence.in_scope(items):
+            self._inside(part, is_joined or self._has_left(items), "leave")
+        else:
+            # Without an item, what may leave no trace was not gone through either.
+            self._follow(part.body, [], is_joined)
 
     def _inside(self, part: Part, is_left: bool, kind: str) -> _Ends:
         if not self.evidence.has_reached(part):

@@ -30,7 +30,7 @@ from django.db.models.functions import Coalesce, Lead
 
 from django_durable import clock
 from django_durable.definition.charts import Chart
-from django_durable.definition.paths import template
+from django_durable.definition.paths import items_of, template
 from django_durable.drawing.facts import Ended, Facts, OpenWait, Standers
 from django_durable.drawing.judging import judge, judge_open
 from django_durable.drawing.standing import Standing
@@ -122,10 +122,11 @@ def _standers(rows: QuerySet[Any, Any]) -> Iterator[Standers]:
         .annotate(
             place=_PLACE,
             within=Template("scope"),
+            is_item=_is(scope__endswith="]"),
             is_again=_is(attempt__gt=1),
             is_told=_is(waiting_for__gt=""),
         )
-        .values("within", "place", "status", "is_again", "is_told")
+        .values("within", "is_item", "place", "status", "is_again", "is_told")
         .annotate(
             count=Count("pk"),
             highest=Max("attempt"),
@@ -135,7 +136,7 @@ def _standers(rows: QuerySet[Any, Any]) -> Iterator[Standers]:
     )
     for row in counted:
         yield Standers(
-            scope=row["within"],
+            scope=items_of(row["within"]) if row["is_item"] else row["within"],
             path=row["place"],
             status=row["status"],
             count=row["count"],

@@ -357,10 +357,10 @@ def test_ten_thousand_items_are_counted():
         ended=[ended("letters.send", count=9_000)],
         standers=[
             at("letters", "waiting"),
-            at("letters.send", "completed", "letters", count=9_000),
-            at("letters.send", "failed", "letters", count=12),
-            at("letters.send", "running", "letters", count=20),
-            at("", "waiting", "letters", count=968, is_told=True),
+            at("letters.send", "completed", "letters[]", count=9_000),
+            at("letters.send", "failed", "letters[]", count=12),
+            at("letters.send", "running", "letters[]", count=20),
+            at("", "waiting", "letters[]", count=968, is_told=True),
         ],
     )
 
@@ -378,8 +378,8 @@ def test_items_that_have_failed_do_not_fail_a_block_that_went_on():
         ended=[ended("letters.send", count=7), ended("letters", kind="each")],
         standers=[
             at("done", "completed"),
-            at("letters.send", "completed", "letters", count=7),
-            at("letters.send", "failed", "letters", count=3),
+            at("letters.send", "completed", "letters[]", count=7),
+            at("letters.send", "failed", "letters[]", count=3),
         ],
     )
 
@@ -394,6 +394,104 @@ def test_a_block_without_items_says_so():
     assert standing.nodes["letters"].state is State.COMPLETED
     assert standing.nodes["letters"].words == "no items"
     assert standing.nodes["letters.send"].state is State.SKIPPED
+
+
+class Sorted(Workflow, abstract=True):
+    class Letters(Each):
+        def items(self): ...
+
+        class Route(Branch):
+            def on(self): ...
+
+            class Abroad(Case, when="abroad"):
+                stamp = step(nothing)
+
+        class Rounds(Loop):
+            def condition(self): ...
+
+            poll = step(nothing)
+
+        send = step(nothing)
+
+
+def test_without_items_nothing_in_the_block_was_gone_through():
+    standing = judged(
+        "completed",
+        chart=Sorted.graph(),
+        ended=[ended("letters", kind="each")],
+        standers=[at("letters", "completed")],
+    )
+
+    inside = [path for path in standing.nodes if path.startswith("letters.")]
+    assert {standing.nodes[path].state for path in inside} == {State.SKIPPED}
+    assert {standing.nodes[path].words for path in inside} == {""}
+    assert standing.taken == {
+        ("flow", "(start)", "letters"),
+        ("flow", "letters", "(end)"),
+    }
+
+
+def test_a_block_that_could_not_say_its_items_is_not_one_without_items():
+    standing = judged("failed", failed_at="letters", standers=[at("letters", "failed")])
+
+    assert standing.nodes["letters"].state is State.FAILED
+    assert standing.nodes["letters"].words == ""
+
+
+class Both(Workflow, abstract=True):
+    class Checks(Parallel):
+        fraud = step(nothing)
+
+        class Letters(Each):
+            def items(self): ...
+
+            send = step(nothing)
+
+
+def test_a_member_is_not_counted_among_its_own_items():
+    standing = judged(
+        chart=Both.graph(),
+        ended=[ended("checks.letters.send", count=2)],
+        standers=[
+            at("checks", "waiting"),
+            at("", "running", "checks.fraud"),
+            at("checks.letters", "waiting", "checks.letters"),
+            at("checks.letters.send", "completed", "checks.letters[]", count=2),
+            at("", "running", "checks.letters[]"),
+        ],
+    )
+
+    assert standing.nodes["checks"].counts == Counts(total=2)
+    assert standing.nodes["checks.letters"].counts == Counts(total=3, done=2)
+    assert standing.nodes["checks.letters"].state is State.RUNNING
+    assert standing.nodes["checks.letters.send"].words == "2 done, 1 running"
+
+
+def test_a_member_that_was_cancelled_before_it_began_has_no_items_yet():
+    standing = judged(
+        "failed",
+        failed_at="checks.fraud",
+        chart=Both.graph(),
+        ended=[ended("checks.fraud", status="failed")],
+        standers=[
+            at("checks.fraud", "failed"),
+            at("checks.fraud", "failed", "checks.fraud"),
+            at("", "cancelled", "checks.letters"),
+        ],
+    )
+
+    letters = standing.nodes["checks.letters"]
+    assert (letters.state, letters.words, letters.counts) == (State.CANCELLED, "", None)
+    assert standing.nodes["checks"].words == "0 of 2 done, 1 failed, 1 cancelled"
+    assert standing.nodes["checks.letters.send"].state is State.NOT_REACHED
+    assert ("enter", "checks", "checks.letters") in standing.taken
+    assert ("leave", "checks.letters", "checks") not in standing.taken
+
+
+def test_items_of_a_block_that_the_code_no_longer_has_name_the_block():
+    standing = judged(standers=[at("", "running", "parcels[]", count=2)])
+
+    assert standing.gone == ("parcels",)
 
 
 def test_a_loop_says_in_which_round_it_is_and_how_many_there_were():
@@ -483,6 +581,116 @@ def test_a_jump_to_what_leaves_no_trace_is_seen_by_what_stands_behind_it():
     }
     assert standing.nodes["rounds"].words == "no round"
     assert standing.nodes["slow"].state is State.SKIPPED
+
+
+class Nested(Workflow, abstract=True):
+    class Outer(Loop):
+        def condition(self): ...
+
+        wake = step(nothing)
+
+        class Inner(Loop):
+            def condition(self): ...
+
+            @decision(targets=["route"])
+            def hurry(self): ...
+
+            slow = step(nothing)
+
+            class Route(Branch):
+                def on(self): ...
+
+                class Small(Case, when="small"):
+                    cheap = step(nothing)
+
+            class Rest(Loop):
+                def condition(self): ...
+
+                poll = step(nothing)
+
+
+class Polling(Workflow, abstract=True):
+    class Rounds(Loop):
+        def condition(self): ...
+
+        news = WaitForEvent("news")
+
+        class Route(Branch):
+            def on(self): ...
+
+            class Small(Case, when="small"):
+                cheap = step(nothing)
+
+            class Large(Case, when="large"):
+                dear = step(nothing)
+                dearer = step(nothing)
+
+        note = step(nothing)
+
+        class Alarm(Branch):
+            def on(self): ...
+
+            class Loud(Case, when="loud"):
+                ring = step(nothing)
+
+
+def test_a_round_that_has_ended_has_gone_past_what_left_no_trace_at_its_end():
+    standing = judged(
+        chart=Polling.graph(),
+        ended=[
+            ended("rounds.news", kind="wait", last_index=0),
+            ended("rounds.route.small.cheap", last_index=0),
+            ended("rounds.note", last_index=0),
+        ],
+        standers=[at("rounds.news", "waiting", position="rounds[1].news")],
+    )
+
+    assert ("flow", "rounds.note", "rounds.alarm") in standing.taken
+    assert ("none", "rounds.alarm", "rounds") in standing.taken
+    assert standing.nodes["rounds.alarm"].words == "no match"
+    assert standing.nodes["rounds"].words == "round 2"
+
+
+def test_what_comes_next_in_a_later_round_is_not_left_out():
+    standing = judged(
+        chart=Polling.graph(),
+        ended=[
+            ended("rounds.news", kind="wait", count=2, last_index=1),
+            ended("rounds.route.small.cheap", last_index=0),
+            ended("rounds.note", last_index=0),
+        ],
+        standers=[
+            at(
+                "rounds.route.large.dear",
+                "running",
+                position="rounds[1].route.large.dear",
+            )
+        ],
+    )
+
+    assert standing.nodes["rounds.route.large"].state is State.RUNNING
+    assert standing.nodes["rounds.route.large.dear"].state is State.RUNNING
+    assert standing.nodes["rounds.route.large.dearer"].state is State.NOT_REACHED
+
+
+def test_a_jump_to_what_leaves_no_trace_is_seen_in_the_next_round_too():
+    standing = judged(
+        chart=Nested.graph(),
+        ended=[ended("outer.wake"), ended("outer.inner.hurry", kind="decision")],
+        standers=[at("outer.wake", "waiting", position="outer[1].wake")],
+        moves=frozenset(
+            {
+                ("outer.wake", "outer.inner.hurry"),
+                ("outer.inner.hurry", "outer.wake"),
+            }
+        ),
+    )
+
+    assert ("jump", "outer.inner.hurry", "outer.inner.route") in standing.taken
+    assert ("none", "outer.inner.route", "outer.inner.rest") in standing.taken
+    assert ("again", "outer.inner.rest", "outer.inner") in standing.taken
+    assert standing.nodes["outer.inner.route"].words == "no match"
+    assert standing.nodes["outer.inner.rest"].words == "no round"
 
 
 def test_what_a_jump_led_past_is_left_out():
@@ -628,7 +836,7 @@ def test_open_executions_are_counted_where_they_stand():
             at("paid", "waiting", count=1200),
             at("", "pending", count=7),
             at("letters", "waiting"),
-            at("letters.send", "running", "letters", count=20),
+            at("letters.send", "running", "letters[]", count=20),
             at("unknown", "waiting"),
         ],
     )

@@ -29,6 +29,7 @@ from django_durable import (
     minutes,
     seconds,
     step,
+    wait_for_event,
 )
 from django_durable.definition.paths import last_index, template
 from django_durable.drawing import Counts, Standing, State
@@ -271,6 +272,53 @@ def test_a_jump_inside_of_an_item_is_seen_too():
     assert found.nodes["items.slow"].words == "1 done"
 
 
+class Both(Workflow, name="standing_both"):
+    """An each that is itself a member."""
+
+    class Checks(Parallel):
+        @step
+        def fraud(self, fraud=False):
+            if fraud:
+                raise Fail("fraud")
+
+        class Letters(Each):
+            def items(self):
+                return range(3)
+
+            @step
+            def send(self, item):
+                if item == 2:
+                    wait_for_event("address")
+
+
+def test_a_member_is_not_counted_among_its_own_items():
+    execution = durable.start(Both)
+    drain()
+
+    found = standing_of(fresh(execution), Both.graph(), using="default")
+
+    assert told(found, "checks", "checks.letters", "checks.letters.send") == {
+        "checks": ("waiting", "1 of 2 done"),
+        "checks.letters": ("waiting", "2 of 3 done"),
+        "checks.letters.send": ("waiting", "2 done, 1 waiting"),
+    }
+    assert found.nodes["checks.letters"].counts == Counts(total=3, done=2)
+
+
+def test_a_member_that_was_cancelled_before_it_began_has_no_items():
+    execution = durable.start(Both, {"fraud": True})
+    drain()
+
+    found = standing_of(fresh(execution), Both.graph(), using="default")
+
+    assert told(found, "checks", "checks.letters", "checks.letters.send") == {
+        "checks": ("failed", "0 of 2 done, 1 failed, 1 cancelled"),
+        "checks.letters": ("cancelled", ""),
+        "checks.letters.send": ("not_reached", ""),
+    }
+    assert found.nodes["checks.letters"].counts is None
+
+
 def test_without_a_decision_it_is_not_asked_what_came_after_what():
     class Straight(Workflow, name="standing_straight"):
         @step
@@ -337,7 +385,9 @@ def test_a_random_execution_has_gone_a_way_without_gaps(plan):
             check(fresh(execution), chart)
             if fresh(execution).is_final:
                 return
-            for wait in Wait.objects.filter(status="open", kind="event"):
+            # One that failed this test is still there while Hypothesis looks for less.
+            waits = Wait.objects.filter(execution=execution, status="open")
+            for wait in waits.filter(kind="event"):
                 durable.send_event(execution, wait.names[0])
             time.advance(minutes(6))
     raise AssertionError("it does not end")
