@@ -86,7 +86,7 @@ def wait(number: int) -> Wait:
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_tables")]
 
 
-def plan(sql: str, params: object = ()) -> str:
+def plan(sql: str, params: object = None) -> str:
     """Return the plan of one statement, as text."""
     # A parenthesis after the bare word would begin its options, not a union.
     is_server = connection.vendor == "postgresql"
