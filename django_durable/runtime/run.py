@@ -124,7 +124,7 @@ class Run:
 
     @property
     def _own_calls(self) -> int:
-        """Durable calls of the body; that its lanes have ended is the answer to none."""
+        """Durable calls that may be open, or answered: not the wait for ended lanes."""
         return self.calls - self._has_joined
 
     def state(self) -> ExecutionState:

@@ -153,7 +153,7 @@ WITH moment AS MATERIALIZED (
         CASE WHEN e.is_lane THEN e.input END AS given, e.data, e.error, {claimed_columns},
         CASE WHEN e.is_lane THEN e.awaited_by END AS above
 )
-SELECT id, is_first, step_started_at, seconds_left, given, data, error,
+SELECT above,
     CASE WHEN row_number() OVER (PARTITION BY above) = 1 THEN (
         SELECT before.data FROM {execution} AS before
         WHERE before.id = above AND NOT before.is_lane
@@ -168,7 +168,7 @@ SELECT id, is_first, step_started_at, seconds_left, given, data, error,
             ORDER BY lane.id LIMIT {most_lanes} + 1
         ) AS lane
     ) END,
-    {columns}
+    id, is_first, step_started_at, seconds_left, given, data, error, {columns}
 FROM claimed ORDER BY rank, available_at, id
 """
 
@@ -180,23 +180,34 @@ def _claim_by_statement(
     rows = statements.fetch(
         using, _claim_sql(limit, using), (frozen, queue, frozen, worker_id)
     )
-    # By ``awaited_by``, the last column but one.
-    bases = {row[-2]: statements.loaded(row[7]) for row in rows if row[7]}
+    bases = {above: statements.loaded(base) for above, base, *_ in rows if base}
     return [
         _claimed(
             using,
-            row[0],
-            is_first=row[1],
-            step_started_at=clock.from_microseconds(row[2]),
-            seconds_left=row[3],
-            given=statements.loaded(row[4]),
-            data=statements.loaded(row[5]),
-            failure=statements.loaded(row[6]),
-            base=bases.get(row[-2]),
-            lanes=statements.loaded(row[8]),
-            columns=row[9:],
+            id_,
+            is_first=is_first,
+            step_started_at=clock.from_microseconds(step_started_at),
+            seconds_left=seconds_left,
+            given=statements.loaded(given),
+            data=statements.loaded(data),
+            failure=statements.loaded(failure),
+            base=bases.get(above),
+            lanes=statements.loaded(lanes),
+            columns=columns,
         )
-        for row in rows
+        for (
+            above,
+            _base,
+            lanes,
+            id_,
+            is_first,
+            step_started_at,
+            seconds_left,
+            given,
+            data,
+            failure,
+            *columns,
+        ) in rows
     ]
 
 
