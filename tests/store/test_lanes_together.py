@@ -14,7 +14,7 @@ from django_durable.conf import get_settings
 from django_durable.models import Execution, Step, Wait
 from django_durable.runtime.executor import Executor
 from django_durable.runtime.watchdog import Watchdog
-from django_durable.store import moves
+from django_durable.store import moves, wakeups
 from django_durable.store.moves import Busy, Move, Moved
 from tests.factories import claim, counted, drain, fresh, run
 
@@ -328,3 +328,46 @@ def test_lanes_that_were_open_when_their_execution_was_claimed_are_read_again(ex
     run(joining)
 
     assert len(fresh(execution).result) == MEMBERS
+
+
+class Queued(Workflow, name="lanes_queued", queue="parents"):
+    class Members(Parallel):
+        one = step(queue="ones")(lambda self: None)
+        other = step(queue="others")(lambda self: None)
+
+
+def test_workers_are_told_of_lanes_that_were_opened_and_of_who_was_woken(executor):
+    durable.start(Queued)
+    [parent] = claim("parents")
+    opening = executor.begin(parent, lambda *_: None)
+
+    with told() as queues:
+        write([(opening, executor.advance(opening))])
+    assert queues == ["ones", "others"]
+
+    lanes = [executor.begin(one, lambda *_: None) for one in claim("ones")]
+    with told() as queues:
+        write([(one, executor.advance(one)) for one in lanes])
+    assert queues == []
+
+    lanes = [executor.begin(one, lambda *_: None) for one in claim("others")]
+    with told() as queues:
+        write([(one, executor.advance(one)) for one in lanes])
+    assert queues == ["parents"]
+
+
+@contextmanager
+def told():
+    """Give the queues whose workers were notified in the block, once it has ended."""
+    other, queues = connection.copy(), []
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(wakeups.channel_query())
+            [channel] = cursor.fetchone()
+            cursor.execute(f'LISTEN "{channel}"')
+            yield queues
+            # What was committed before is delivered with the answer to this.
+            cursor.execute("SELECT 1")
+        queues += sorted(one.payload for one in other.connection.notifies(timeout=0))
+    finally:
+        other.close()
