@@ -121,7 +121,7 @@ class Command(BaseCommand):
 
     def _schedule_reports(self) -> None:
         for schedule in schedule_reports():
-            self.stdout.write(f"{schedule.name}: {schedule.description}")
+            self.stdout.write(f"Schedule {schedule.name}: {schedule.description}")
 
     def _work(self) -> None:
         started = time.monotonic()
