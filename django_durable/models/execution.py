@@ -53,8 +53,8 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         return self.filter(queue=queue, available_at__lte=clock.due(within))
 
     def in_claim_order(self) -> Self:
-        """Larger priority first, then what became available first."""
-        return self.order_by("-priority", "available_at")
+        """Larger priority first, then what became available first, then as it was made."""
+        return self.order_by("-priority", "available_at", "id")
 
     def leased(self) -> Self:
         """Executions that a worker holds."""
@@ -206,6 +206,7 @@ class Execution(models.Model):
                 "queue",
                 models.F("priority").desc(),
                 "available_at",
+                "id",
                 name="durable_claim_idx",
                 condition=Q(available_at__isnull=False),
             ),

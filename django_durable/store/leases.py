@@ -132,7 +132,7 @@ WITH moment AS MATERIALIZED (
 ), picked AS MATERIALIZED (
     SELECT id, available_at, started_at FROM {execution}
     WHERE queue = %s AND available_at <= COALESCE(%s::timestamptz, statement_timestamp())
-    ORDER BY priority DESC, available_at LIMIT {limit} FOR UPDATE SKIP LOCKED
+    ORDER BY priority DESC, available_at, id LIMIT {limit} FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE {execution} AS e SET
         status = CASE WHEN e.error IS NULL THEN 'running' ELSE 'compensating' END,

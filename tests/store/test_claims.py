@@ -239,3 +239,16 @@ def test_what_is_woken_is_claimable_in_the_same_millisecond(fraction):
 
     # The next connection has SQLite's own function again.
     connection.close()
+
+
+@pytest.mark.django_db
+def test_what_is_available_at_the_same_time_is_claimed_as_it_was_made():
+    with clock.freeze(NOON):
+        made = [one.pk for one in durable.start_many(Claimable, [{}] * 20)]
+        # Each update moves a row to another place in the table.
+        for pk in reversed(made):
+            Execution.rows.filter(pk=pk).update(tags=["moved"], available_at=NOON)
+
+        claimed = [claimed_ids(limit=1)[0] for _ in made]
+
+    assert claimed == made == sorted(made)
