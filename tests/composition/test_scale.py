@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-MEASURED = 220
+MEASURED = 600
 MANY = int(os.environ.get("DURABLE_MANY_ITEMS", "0"))
 
 
@@ -72,7 +72,8 @@ def test_the_memory_of_a_worker_does_not_grow_with_the_items():
         tracemalloc.stop()
 
     print(f"{grown / MEASURED:.0f} bytes more for an item")  # noqa: T201
-    # What an item would leave behind is its row or its data: kilobytes.
+    # What an item would leave behind is its row or its data: kilobytes. Some 30 kB for
+    # the texts of statements that are prepared again are not of any item.
     assert grown < MEASURED * 100
 
 
